@@ -103,6 +103,12 @@ fn standing(found: &Metadata, name: &str, at: &TopicPartition) -> Option<String>
     (in_sync < all).then(says)
 }
 
+/// The number of the server that leads a partition; below 0 where none does.
+fn leader(found: &Metadata, name: &str, at: &TopicPartition) -> Option<i32> {
+    let topic = found.topics().iter().find(|topic| topic.name() == name)?;
+    Some(topic.partitions().iter().find(|one| one.id() == index(at))?.leader())
+}
+
 impl Asker {
     /// How long it waits for an answer, and whoever has one for a record.
     pub(super) fn patience(&self) -> Duration {
@@ -184,6 +190,11 @@ impl Asker {
     /// Whether the partition has a leader and all who have it are in sync, so that what is sent there is answered.
     pub(super) async fn is_sound(&self, name: &str, at: &TopicPartition) -> bool {
         self.looked(name).await.is_some_and(|found| standing(&found, name, at).is_none())
+    }
+
+    /// Whether a server leads the partition, so that what is there can be had.
+    pub(super) async fn is_led(&self, name: &str, at: &TopicPartition) -> bool {
+        self.looked(name).await.is_some_and(|found| leader(&found, name, at) >= Some(0))
     }
 
     /// What there is of a topic, where that can be found out at once.

@@ -10,9 +10,9 @@
 //! | a reader | what becomes of it |
 //! |---|---|
 //! | is given back at a place | it rests there, fetching, for whoever reads on from there |
-//! | met trouble, or was not waited for | it ends: its partition is taken from the consumer, and others notice nothing |
+//! | met trouble, waited in vain, or was not waited for | it ends: its partition is taken from the consumer, and others notice nothing |
 //! | rests where nobody reads on | it ends for the next who reads the partition elsewhere, where each who follows the partition has one |
-//! | is of a consumer that ended for good, or waited in vain for what is there | the read fails, and each next one is another consumer's |
+//! | is of a consumer that ended for good, or by which nothing at all came while what is there was waited for | the read fails, and each next one is another consumer's |
 //! | is read while its consumer is left | it ends with that read, and the consumer with the last of them |
 //!
 //! What a consumer says that is of no partition (a connection that broke) is taken from it and told as debugging.
@@ -21,6 +21,7 @@ use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 
@@ -29,6 +30,7 @@ use rdkafka::ClientConfig;
 use rdkafka::consumer::stream_consumer::StreamPartitionQueue;
 use rdkafka::consumer::{Consumer as _, StreamConsumer};
 use rdkafka::error::KafkaError;
+use rdkafka::message::BorrowedMessage;
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::RDKafkaErrorCode as Code;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
@@ -52,7 +54,7 @@ const FETCH_WAIT_MS: u32 = 100;
 
 type Consumer = StreamConsumer<ClientLog>;
 /// What is fetched of one partition.
-pub(super) type Queue = StreamPartitionQueue<ClientLog>;
+type Queue = StreamPartitionQueue<ClientLog>;
 
 /// After which place of which partition a reader goes on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,12 +86,25 @@ struct Assigned {
     number: u64,
     consumer: Arc<Consumer>,
     partitions: BTreeSet<TopicPartition>,
+    came: Came,
     used: Used,
 }
 
 /// A consumer is in use while somebody has one of these; dropped behind what is used, so that whoever attends to the
 /// consumer has it last. The last one to drop it waits for its threads, which is no thing to do on one of the runtime's.
 type Used = mpsc::Sender<Infallible>;
+
+/// How many records and ends were taken from a consumer, of all its partitions.
+type Came = Arc<AtomicU64>;
+
+/// What was said of a partition's end where its reader stands: Kafka's client says an end once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Ends {
+    /// One was met since the last record. What was stored since may be on its way.
+    pub(super) is_met: bool,
+    /// Nothing was there up to this end but what Kafka keeps for itself.
+    pub(super) nothing_until: Option<Offset>,
+}
 
 /// One partition of a consumer.
 struct Reader {
@@ -99,12 +114,14 @@ struct Reader {
     /// Kafka's name of the topic.
     name: String,
     place: Cursor,
+    ends: Ends,
 }
 
 /// A consumer that has a partition for whoever is to read it.
 struct Chosen {
     number: u64,
     consumer: Arc<Consumer>,
+    came: Came,
     _used: Used,
 }
 
@@ -219,7 +236,8 @@ impl Consumers {
         let of = self.choose(&place.at, followers).await?;
         match assign(&of.consumer, name, &place.at, from) {
             Ok(queue) => {
-                let reader = Reader { queue, of, name: name.to_owned(), place };
+                let reader =
+                    Reader { queue, of, name: name.to_owned(), place, ends: Ends::default() };
                 Ok(self.taken(reader, room))
             }
             Err(error) => {
@@ -274,8 +292,8 @@ impl Consumers {
         shelf.made += 1;
         let (number, (used, unused)) = (shelf.made, mpsc::channel(1));
         tokio::spawn(attend(Arc::downgrade(self), number, Arc::clone(&consumer), unused));
-        let partitions = BTreeSet::new();
-        shelf.consumers.push(Assigned { number, consumer, partitions, used });
+        let (partitions, came) = Default::default();
+        shelf.consumers.push(Assigned { number, consumer, partitions, came, used });
         Ok(())
     }
 
@@ -369,15 +387,19 @@ impl Shelf {
 impl Assigned {
     fn choose(&mut self, at: &TopicPartition) -> Chosen {
         self.partitions.insert(at.clone());
-        let (consumer, used) = (Arc::clone(&self.consumer), self.used.clone());
-        Chosen { number: self.number, consumer, _used: used }
+        Chosen {
+            number: self.number,
+            consumer: Arc::clone(&self.consumer),
+            came: Arc::clone(&self.came),
+            _used: self.used.clone(),
+        }
     }
 }
 
 impl Reader {
     /// Takes its partition from the consumer.
     fn unassigned(self) -> Chosen {
-        let Reader { queue, of, name, place } = self;
+        let Reader { queue, of, name, place, .. } = self;
         let mut taken = TopicPartitionList::with_capacity(1);
         taken.add_partition(&name, index(&place.at));
         if let Err(error) = of.consumer.incremental_unassign(&taken) {
@@ -390,23 +412,58 @@ impl Reader {
 }
 
 impl Taken {
-    pub(super) fn queue(&self) -> &Queue {
-        &self.reader.as_ref().expect("it is taken until it is given back").queue
+    fn reader(&self) -> &Reader {
+        self.reader.as_ref().expect("it is taken until it is given back")
+    }
+
+    /// What comes next of its partition.
+    pub(super) async fn next(&self) -> Result<BorrowedMessage<'_>, KafkaError> {
+        let said = self.reader().queue.recv().await;
+        // Trouble may be the client's own word, which it has of nobody.
+        if matches!(said, Ok(_) | Err(KafkaError::PartitionEOF(_))) {
+            self.reader().of.came.fetch_add(1, Ordering::Relaxed);
+        }
+        said
+    }
+
+    /// What was said of the end where it was given back.
+    pub(super) fn ends(&self) -> Ends {
+        self.reader().ends
+    }
+
+    /// How much came by its consumer until now, for whichever partition.
+    pub(super) fn came(&self) -> u64 {
+        self.reader().of.came.load(Ordering::Relaxed)
     }
 
     /// Has no other read begin on its consumer.
     pub(super) fn abandon(&self) {
-        if let Some(reader) = &self.reader {
-            self.consumers.abandon(reader.of.number);
+        self.consumers.abandon(self.reader().of.number);
+    }
+
+    /// Points it to where it is once more: what is there, or that nothing is, is said anew.
+    pub(super) fn pointed_anew(mut self, from: Offset) -> Result<Taken, Error> {
+        let reader = self.reader.take().expect("it is taken until it is given back");
+        let (name, place) = (reader.name.clone(), reader.place.clone());
+        let of = reader.unassigned();
+        match assign(&of.consumer, &name, &place.at, from) {
+            Ok(queue) => {
+                self.reader = Some(Reader { queue, of, name, place, ends: Ends::default() });
+                Ok(self)
+            }
+            Err(error) => {
+                self.consumers.release(of.number, &place.at);
+                Err(error)
+            }
         }
     }
 
     /// It goes on there; nobody knows where, where that is `None`.
-    pub(super) fn give_back(mut self, place: Option<Cursor>) {
+    pub(super) fn give_back(mut self, place: Option<Cursor>, ends: Ends) {
         if let Some(place) = place
             && let Some(reader) = self.reader.take()
         {
-            self.consumers.rest(Reader { place, ..reader });
+            self.consumers.rest(Reader { place, ends, ..reader });
         }
     }
 }

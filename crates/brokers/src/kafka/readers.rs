@@ -5,6 +5,12 @@
 //! it is known that more were stored. Else its watermarks say whether that is the end, or whether the place is gone:
 //! below the oldest record, past the end, never silently another place.
 //!
+//! | waited for, behind a place | what is believed |
+//! |---|---|
+//! | the end is met, and nothing comes for a moment | nothing is there but what Kafka keeps for itself (a transaction's marker has a place, too) |
+//! | it was met before the wait, and nothing comes for a moment | nothing yet: it may be the end of before, so the reader is pointed there anew, and Kafka says it once more or what is there |
+//! | nothing comes, for as long as the patience | the read fails and its reader ends; the consumer is left only if nothing came by it for anybody, while a server leads the partition |
+//!
 //! Kafka's own groups and committed offsets are not used: a place belongs to the consumer's transaction.
 
 use std::sync::Arc;
@@ -17,7 +23,7 @@ use rdkafka::types::RDKafkaErrorCode as Code;
 use tokio::sync::Semaphore;
 
 use super::client::{Asker, Watermarks, place_of};
-use super::consumers::{Consumers, Cursor, Pointed, Queue, Taken, at_once, passes};
+use super::consumers::{Consumers, Cursor, Ends, Pointed, Taken, at_once, passes};
 use super::record;
 use super::tails::Tails;
 use super::trouble;
@@ -62,10 +68,11 @@ impl Readers {
         limit: usize,
     ) -> Result<Vec<Stored>, Error> {
         let taken = self.take(name, at, after).await?;
-        let mut page = Gathered { at, after, limit, bytes: 0, stored: Vec::new(), hurt: false };
-        let filled = self.fill(&taken, name, &mut page).await;
-        match filled {
-            Ok(()) => taken.give_back(page.reached()),
+        let ends = taken.ends();
+        let mut page =
+            Gathered { at, after, limit, bytes: 0, stored: Vec::new(), hurt: false, ends };
+        match self.fill(taken, name, &mut page).await {
+            Ok(taken) => taken.give_back(page.reached(), page.ends),
             // What came before the trouble is sound; whoever reads on meets it again.
             Err(_) if !page.stored.is_empty() => {}
             Err(error) => return Err(error),
@@ -73,90 +80,125 @@ impl Readers {
         Ok(page.stored)
     }
 
-    async fn fill(&self, taken: &Taken, name: &str, page: &mut Gathered<'_>) -> Result<(), Error> {
-        self.take_fetched(taken.queue(), name, page).await?;
+    async fn fill(
+        &self,
+        mut taken: Taken,
+        name: &str,
+        page: &mut Gathered<'_>,
+    ) -> Result<Taken, Error> {
+        self.take_fetched(&taken, name, page).await?;
         if !page.stored.is_empty() {
-            return Ok(());
+            return Ok(taken);
         }
         // Nothing was fetched yet: that is the end, a place that is no more, or what is on its way.
-        let is_known_to_go_on =
-            self.tails.known(name, page.at).is_some_and(|it| it.end > page.after);
-        if !is_known_to_go_on && self.is_at_the_end(name, page.at, page.after).await? {
-            return Ok(());
+        let known = self.tails.known(name, page.at).map(|it| it.end);
+        let end = match known.filter(|end| *end > page.after) {
+            Some(end) => end,
+            None => match self.end_behind(name, page.at, page.after).await? {
+                Some(end) => end,
+                None => return Ok(taken),
+            },
+        };
+        if self.wait_for_one(&taken, name, page, end).await? == Waited::InVain {
+            taken = taken.pointed_anew(self.from(name, page.at, page.after).await?)?;
+            page.ends = Ends::default();
+            self.wait_for_one(&taken, name, page, end).await?;
         }
-        self.wait_for_one(taken, name, page).await?;
-        self.take_fetched(taken.queue(), name, page).await
+        self.take_fetched(&taken, name, page).await?;
+        Ok(taken)
     }
 
-    /// Whether nothing is after this place.
+    /// Where the partition ends, where that is behind this place and something may be there.
     ///
     /// # Errors
     /// [`Error::Gone`]: the topic has it no more.
-    async fn is_at_the_end(
+    async fn end_behind(
         &self,
         name: &str,
         at: &TopicPartition,
         after: Offset,
-    ) -> Result<bool, Error> {
+    ) -> Result<Option<Offset>, Error> {
         let marks = self.asker.watermarks(name, at).await?;
         let removed = after != Offset::BEGINNING && after < marks.oldest;
         if removed || after > marks.end {
             return Err(gone(at, after, &marks));
         }
-        Ok(after == marks.end || marks.oldest == marks.end)
+        let is_at_the_end = after == marks.end || marks.oldest == marks.end;
+        Ok((!is_at_the_end).then_some(marks.end))
     }
 
     /// Everything that is here already, as far as the page takes it.
     async fn take_fetched(
         &self,
-        queue: &Queue,
+        taken: &Taken,
         name: &str,
         page: &mut Gathered<'_>,
     ) -> Result<(), Error> {
         while page.has_room() {
-            match at_once(queue.recv()) {
+            match at_once(taken.next()) {
                 None => break,
                 Some(Ok(record)) => page.add(&record)?,
+                Some(Err(KafkaError::PartitionEOF(_))) => page.ends.is_met = true,
                 Some(Err(error)) => self.pass(error, name, page).await?,
             }
         }
         Ok(())
     }
 
-    /// The first one, which is there or on its way; none if only Kafka's own records are left.
+    /// The first one, which is there or on its way, before `end`; none if only Kafka's own records are left.
     async fn wait_for_one(
         &self,
         taken: &Taken,
         name: &str,
         page: &mut Gathered<'_>,
-    ) -> Result<(), Error> {
-        let mut patience = self.asker.patience();
-        let mut at_the_end = false;
+        end: Offset,
+    ) -> Result<Waited, Error> {
+        let came = taken.came();
+        // Met before this wait: it may have been before the end that is known now.
+        let was_met = page.ends.is_met;
+        let mut is_at_the_end = page.ends.nothing_until >= Some(end);
         loop {
-            match tokio::time::timeout(patience, taken.queue().recv()).await {
-                Ok(Ok(record)) => return page.add(&record),
-                Ok(Err(KafkaError::PartitionEOF(_))) => (at_the_end, patience) = (true, QUIET),
+            let is_soon = is_at_the_end || was_met;
+            let patience = if is_soon { QUIET } else { self.asker.patience() };
+            match tokio::time::timeout(patience, taken.next()).await {
+                Ok(Ok(record)) => return page.add(&record).map(|()| Waited::One),
+                Ok(Err(KafkaError::PartitionEOF(_))) => is_at_the_end = true,
                 Ok(Err(error)) => self.pass(error, name, page).await?,
-                Err(_) if at_the_end => return Ok(()),
-                Err(_) => {
-                    // What is there does not come: its connection may be one that nobody answers.
-                    taken.abandon();
-                    return Err(Error::environment("kafka: no record in time"));
+                Err(_) if is_at_the_end => {
+                    page.ends = Ends { is_met: true, nothing_until: Some(end) };
+                    return Ok(Waited::Nothing);
                 }
+                Err(_) if was_met => return Ok(Waited::InVain),
+                Err(_) => return Err(self.waited_in_vain(taken, name, page.at, came).await),
             }
         }
+    }
+
+    /// What is there does not come. Its partition may have trouble of its own, or be led by nobody; where nothing at
+    /// all came, its connection may be one that nobody answers.
+    async fn waited_in_vain(
+        &self,
+        taken: &Taken,
+        name: &str,
+        at: &TopicPartition,
+        came: u64,
+    ) -> Error {
+        if taken.came() == came && self.asker.is_led(name, at).await {
+            taken.abandon();
+        }
+        Error::environment("kafka: no record in time")
     }
 
     /// Goes on after trouble that passes; what stays is the read's.
     async fn pass(&self, error: KafkaError, name: &str, page: &Gathered<'_>) -> Result<(), Error> {
         match trouble::code(&error) {
             Some(Code::AutoOffsetReset | Code::OffsetOutOfRange) => {
-                self.is_at_the_end(name, page.at, page.after).await?;
+                self.end_behind(name, page.at, page.after).await?;
                 // It is there now: the beginning moved while one looked, or the topic is another one.
                 Err(Error::environment("kafka: the place was not there a moment ago"))
             }
             Some(Code::BadMessage | Code::BadCompression) => Err(page.damaged(error.to_string())),
-            _ if matches!(error, KafkaError::PartitionEOF(_)) || passes(&error) => Ok(()),
+            _ if passes(&error) => Ok(()),
             _ => Err(trouble::of(error)),
         }
     }
@@ -169,19 +211,34 @@ impl Readers {
             Ok(taken) => return Ok(taken),
             Err(room) => room,
         };
-        // Told where the beginning is, the client need not ask, which takes it half a second.
-        let from = match after {
-            Offset::BEGINNING => self.asker.watermarks(name, at).await?.oldest,
-            place => place,
-        };
+        let from = self.from(name, at, after).await?;
         let followers = self.tails.known(name, at).map_or(0, |it| it.followers);
         self.consumers.pointed(Pointed { name, place, from, followers }, room).await
+    }
+
+    /// From where what is after a place is fetched: told where the beginning is, the client need not ask, which takes it
+    /// half a second.
+    async fn from(&self, name: &str, at: &TopicPartition, after: Offset) -> Result<Offset, Error> {
+        match after {
+            Offset::BEGINNING => Ok(self.asker.watermarks(name, at).await?.oldest),
+            place => Ok(place),
+        }
     }
 
     /// Nobody reads on from there.
     pub(super) fn forget(&self, at: &TopicPartition, after: Offset) {
         self.consumers.forget(&Cursor { at: at.clone(), after });
     }
+}
+
+/// What came of a wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waited {
+    One,
+    /// Only Kafka's own records are there.
+    Nothing,
+    /// Nothing is said, as an end was met before: Kafka does not say that twice.
+    InVain,
 }
 
 /// What one read gathers.
@@ -193,6 +250,7 @@ struct Gathered<'p> {
     stored: Vec<Stored>,
     /// A record behind the last one is no event.
     hurt: bool,
+    ends: Ends,
 }
 
 impl Gathered<'_> {
@@ -203,6 +261,7 @@ impl Gathered<'_> {
     /// Adds what a record is. What is no event is damage of the read that begins with it.
     fn add(&mut self, record: &BorrowedMessage<'_>) -> Result<(), Error> {
         let offset = place_of(record.offset());
+        self.ends = Ends::default();
         match record::event(record) {
             Ok(event) => {
                 self.bytes += event.data.get().len();

@@ -114,7 +114,7 @@ async fn with_too_few_servers_nothing_is_acknowledged_and_with_enough_it_goes_on
     publish(&*broker, 1..=3).await;
     // Another topic is on the second server alone: without that one it exists, and nobody has it.
     let alone = Place::of_order(servers(&first));
-    alone.create_at(&[2]).await;
+    alone.create_at(&[&[2]]).await;
     let without = alone.connect_for(PATIENCE).await.expect("a connection");
     publish(&*without, 1..=1).await;
 

@@ -1,18 +1,21 @@
 //! A client that is never answered while its partition is sound: it is given up, and another one goes on.
 //!
 //! Between client and server stands a proxy, at the address that the server tells: it carries what a connection says, and
-//! of one of them nothing that it is answered.
+//! of one of them nothing that it is answered. It tells, too, that no other one is made where only one partition has
+//! nobody who answers for it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use events::Offset;
+use events::{Broker, Declared, Offset, Partition, Partitions, TopicPartition};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::server::Server;
-use crate::support::{KEPT, Place, at, first_copies, numbers_after, publish, servers, until};
+use crate::support::{
+    KEPT, Place, at, events, first_copies, numbers_after, publish, servers, topic, until,
+};
 
 /// How Kafka numbers what is asked, behind the four bytes of a request's length.
 const PUBLISHES: [u8; 2] = [0, 0];
@@ -30,6 +33,8 @@ struct Watch {
     silences_fetching: Arc<AtomicBool>,
     /// How many producers have begun.
     producers: Arc<AtomicU32>,
+    /// How many connections have fetched.
+    fetching: Arc<AtomicU32>,
 }
 
 /// Listens before the server, which is started with its address as its own.
@@ -66,7 +71,7 @@ async fn carry(client: TcpStream, server: TcpStream, watch: Watch) {
             }
         }
     });
-    let mut buffer = [0; 8192];
+    let (mut buffer, mut has_fetched) = ([0; 8192], false);
     while let Ok(count @ 1..) = from_client.read(&mut buffer).await {
         // Small requests, each sent alone.
         let asks = |what: [u8; 2]| buffer[..count].get(4..6) == Some(&what[..]);
@@ -76,6 +81,10 @@ async fn carry(client: TcpStream, server: TcpStream, watch: Watch) {
             is_silent.store(true, Ordering::SeqCst);
         }
         watch.producers.fetch_add(u32::from(asks(BEGINS_TO_PUBLISH)), Ordering::SeqCst);
+        if asks(FETCHES) && !has_fetched {
+            has_fetched = true;
+            watch.fetching.fetch_add(1, Ordering::SeqCst);
+        }
         if to_server.write_all(&buffer[..count]).await.is_err() {
             break;
         }
@@ -109,7 +118,6 @@ async fn a_consumer_that_is_not_answered_is_left_and_another_one_reads_on() {
     place.create(&KEPT).await;
     let broker = place.connect_for(Duration::from_secs(2)).await.expect("a connection");
     publish(&*broker, 1..=3).await;
-    // What is not acknowledged in time is published once more.
     let read = numbers_after(&*broker, Offset::BEGINNING).await;
     assert_eq!(first_copies(&read), [1, 2, 3]);
     let end = broker.end(&at()).await.expect("an end");
@@ -122,4 +130,83 @@ async fn a_consumer_that_is_not_answered_is_left_and_another_one_reads_on() {
     publish(&*broker, 4..=6).await;
     let read = tokio::time::timeout(READ_ON_WITHIN, numbers_after(&*broker, end)).await;
     assert_eq!(first_copies(&read.expect("another one reads on")), [4, 5, 6]);
+}
+
+/// A read of what is stored behind the first event, which does not come.
+async fn read_in_vain(broker: &dyn Broker, of: &TopicPartition) {
+    let read = broker.read(of, Offset(1), 10).await;
+    let why = read.expect_err("nobody answers for it");
+    assert!(why.is_environment() && why.to_string().contains("no record in time"), "{why}");
+}
+
+/// Publishes on the first partition and reads it on, until the other thing is done.
+async fn beside(broker: &dyn Broker, other: impl Future<Output = ()>) {
+    let busy = async {
+        let mut after = broker.end(&at()).await.expect("an end");
+        for number in 10.. {
+            publish(broker, number..=number).await;
+            let page = broker.read(&at(), after, 10).await.expect("a read");
+            after = page.last().map_or(after, |last| last.offset);
+        }
+    };
+    tokio::select! {
+        () = busy => unreachable!("it goes on"),
+        () = other => {}
+    }
+}
+
+#[tokio::test]
+async fn where_one_partition_has_nobody_who_answers_the_others_go_on_by_the_same_consumer() {
+    let mut server = Server::start();
+    let watch = before(&mut server).await;
+    let mut second = server.start_beside();
+    let two = Declared { topic: topic(), partitions: Partitions::new(2).expect("in range") };
+    let place = Place { topics: vec![two], ..Place::of_order(servers(&server)) };
+    place.create_at(&[&[1], &[2]]).await;
+    // Both know of it: a client that was told otherwise asks again minutes later.
+    let by_the_second = Place { servers: servers(&second), ..place.clone() };
+    until(async || {
+        let connected = by_the_second.connect_for(Duration::from_secs(2)).await;
+        connected.map(drop).map_err(|error| error.to_string())
+    })
+    .await;
+    let broker = place.connect_for(Duration::from_secs(2)).await.expect("a connection");
+    let away = topic().at(Partition::new(1).expect("in range"));
+    publish(&*broker, 1..=3).await;
+    until(async || {
+        let published = broker.publish(&away, events(1..=3)).await;
+        published.map(drop).map_err(|error| error.to_string())
+    })
+    .await;
+    // It is known where it ends, though nobody can be asked.
+    let _end = broker.watch(&away).await.expect("a watch");
+    for each in [at(), away.clone()] {
+        until(async || match broker.read(&each, Offset::BEGINNING, 3).await {
+            Ok(page) if page.len() == 3 => Ok(()),
+            other => Err(format!("{other:?}")),
+        })
+        .await;
+    }
+    let before = watch.fetching.load(Ordering::SeqCst);
+
+    // The others have news, and it is not known yet that nobody leads the partition.
+    second.signal("-STOP");
+    beside(&*broker, read_in_vain(&*broker, &away)).await;
+    // They have none, and it is.
+    second.kill();
+    until(async || match broker.publish(&away, events(4..=4)).await {
+        Err(error) if error.to_string().contains("no server leads partition 1 of") => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
+    read_in_vain(&*broker, &away).await;
+    beside(&*broker, read_in_vain(&*broker, &away)).await;
+    assert_eq!(watch.fetching.load(Ordering::SeqCst), before, "none begins anew");
+
+    second.start_again();
+    until(async || match broker.read(&away, Offset(1), 10).await {
+        Ok(page) if page.len() >= 2 => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
 }

@@ -59,12 +59,12 @@ impl Place {
         kafka::create(&self.servers, &self.prefix, &self.topics, servers, settings, PATIENCE).await
     }
 
-    /// The topic, with one partition on these servers.
-    pub(crate) async fn create_at(&self, servers: &[i32]) {
+    /// The topic, with each of its partitions on these servers.
+    pub(crate) async fn create_at(&self, servers: &[&[i32]]) {
         let admin: AdminClient<DefaultClientContext> =
             client(&self.servers).create().expect("a client");
-        let (name, on) = (format!("{}{}", self.prefix, topic()), [servers]);
-        let made = NewTopic::new(&name, 1, TopicReplication::Variable(&on));
+        let (name, partitions) = (name(self), servers.len() as i32);
+        let made = NewTopic::new(&name, partitions, TopicReplication::Variable(servers));
         let made = admin.create_topics(&[made], &AdminOptions::new()).await.expect("an answer");
         assert!(made.iter().all(Result::is_ok), "{made:?}");
     }

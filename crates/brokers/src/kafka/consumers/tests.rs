@@ -56,16 +56,16 @@ async fn one_consumer_has_all_partitions_and_another_only_what_is_read_twice() {
 #[tokio::test]
 async fn what_rests_is_found_at_its_place_and_nowhere_else() {
     let consumers = consumers();
-    pointed(&consumers, cursor(0, 5), 1).await.give_back(Some(cursor(0, 6)));
+    pointed(&consumers, cursor(0, 5), 1).await.give_back(Some(cursor(0, 6)), Ends::default());
     for elsewhere in [cursor(0, 5), cursor(1, 6)] {
         let room = consumers.room().await.expect("room");
         assert!(consumers.rested(&elsewhere, room).is_err(), "{elsewhere:?}");
     }
     let room = consumers.room().await.expect("room");
     let found = consumers.rested(&cursor(0, 6), room).expect("it rests there");
-    found.give_back(None);
+    found.give_back(None, Ends::default());
     assert_eq!(there_are(&consumers), [1, 0], "nobody knows where that one would go on");
-    pointed(&consumers, cursor(0, 5), 1).await.give_back(Some(cursor(0, 6)));
+    pointed(&consumers, cursor(0, 5), 1).await.give_back(Some(cursor(0, 6)), Ends::default());
     consumers.forget(&cursor(0, 6));
     assert_eq!(there_are(&consumers), [1, 0]);
 }
@@ -73,13 +73,13 @@ async fn what_rests_is_found_at_its_place_and_nowhere_else() {
 #[tokio::test]
 async fn a_reader_rests_for_each_who_follows_and_one_too_many_gives_way() {
     let consumers = consumers();
-    pointed(&consumers, cursor(0, 5), 1).await.give_back(Some(cursor(0, 6)));
+    pointed(&consumers, cursor(0, 5), 1).await.give_back(Some(cursor(0, 6)), Ends::default());
     // It was rewound, or the partition was another instance's for a while.
-    pointed(&consumers, cursor(0, 1), 1).await.give_back(Some(cursor(0, 2)));
+    pointed(&consumers, cursor(0, 1), 1).await.give_back(Some(cursor(0, 2)), Ends::default());
     assert_eq!(there_are(&consumers), [1, 1]);
-    pointed(&consumers, cursor(0, 8), 2).await.give_back(Some(cursor(0, 9)));
+    pointed(&consumers, cursor(0, 8), 2).await.give_back(Some(cursor(0, 9)), Ends::default());
     assert_eq!(there_are(&consumers), [2, 2], "two follow it");
-    pointed(&consumers, cursor(0, 3), 2).await.give_back(Some(cursor(0, 4)));
+    pointed(&consumers, cursor(0, 3), 2).await.give_back(Some(cursor(0, 4)), Ends::default());
     assert_eq!(there_are(&consumers), [2, 2]);
     let left: Vec<u64> = consumers.shelf().resting.iter().map(|it| it.place.after.0).collect();
     assert_eq!(left, [9, 4], "the one that rested longest gave way");
@@ -98,7 +98,7 @@ async fn past_the_most_consumers_a_read_waits_for_one() {
     let more = pointed(&consumers, cursor(0, 99), CONSUMERS_MAX + 1);
     let mut more = pin!(more);
     assert!(tokio::time::timeout(A_MOMENT, more.as_mut()).await.is_err(), "there is none");
-    taken.pop().expect("one").give_back(Some(cursor(0, 50)));
+    taken.pop().expect("one").give_back(Some(cursor(0, 50)), Ends::default());
     drop(more.await);
     assert_eq!(there_are(&consumers), [CONSUMERS_MAX - 1, 0]);
 }
@@ -106,7 +106,7 @@ async fn past_the_most_consumers_a_read_waits_for_one() {
 #[tokio::test]
 async fn a_consumer_that_ended_has_no_reader_any_more() {
     let consumers = consumers();
-    pointed(&consumers, cursor(0, 5), 1).await.give_back(Some(cursor(0, 6)));
+    pointed(&consumers, cursor(0, 5), 1).await.give_back(Some(cursor(0, 6)), Ends::default());
     let in_use = pointed(&consumers, cursor(1, 5), 1).await;
     let number = consumers.shelf().consumers[0].number;
     consumers.abandon(number);
@@ -125,7 +125,7 @@ async fn a_reader_whose_consumer_was_left_meanwhile_does_not_rest() {
         let in_use = pointed(&consumers, cursor(0, place), 1).await;
         let number = consumers.shelf().consumers[0].number;
         consumers.abandon(number);
-        in_use.give_back(Some(cursor(0, place + 1)));
+        in_use.give_back(Some(cursor(0, place + 1)), Ends::default());
         assert_eq!(there_are(&consumers), [0, 0], "{place}");
     }
 }
