@@ -20,6 +20,7 @@
 //! | `inbox` | where a subscription reads on in a partition, with the event that it saw there | subscription |
 //! | `inbox_mark` | the highest number that it received of a source by that partition | subscription |
 //! | `parked` | an event that failed, or waits behind one of its key | subscription |
+//! | `paused` | a subscription that an operator has take nothing | operator |
 //! | `skipped` | a note on what an operator stepped over | operator |
 //! | `numbering`, `counted` | what restores have left out, and which columns count | restore, schema |
 //! | `yeoul_version` | the version of one set of these tables | opening |
@@ -88,6 +89,7 @@ pub(crate) mod outbox;
 pub(crate) mod packed;
 pub(crate) mod panicked;
 pub(crate) mod parked;
+pub(crate) mod paused;
 mod postgres;
 pub(crate) mod published;
 mod relaying;
@@ -110,6 +112,7 @@ pub use database::Database;
 pub use inbox::marks;
 pub use location::{Location, Tables};
 pub use options::{Host, Inserted, LeftOut, Options, Publishes, Served};
+pub use paused::Pause;
 pub use postgres::address::Address;
 pub use postgres::promise::Promise;
 pub use postgres::schema::outbox_schema;

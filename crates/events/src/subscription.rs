@@ -22,7 +22,7 @@
 //! | several partitions | a loop for each, with a place and trouble of its own; in a file handlers run one after the other all the same, in its one writer; on a server those of several partitions run at once |
 //! | nothing new | it sleeps until the broker wakes it or a parked event is due |
 //! | another instance's partition | it rests there, see [`shared`](Subscription::shared) |
-//! | paused | it finishes its batch and rests; it is not stuck |
+//! | paused, by its owner's switch or by [`Control::pause`] | it finishes its batch and rests; it is not stuck |
 //! | trouble | it begins again after 50 ms, doubling to 2 s, for as long as it lasts |
 //! | `stop` resolves | it finishes its batch and returns |
 //! | a crash | what was committed stands with its place; the rest is delivered again |
@@ -101,6 +101,7 @@ pub(crate) mod control;
 mod delivery;
 pub(crate) mod gaps;
 mod moved;
+pub(crate) mod pausing;
 mod skip;
 mod status;
 
@@ -127,6 +128,7 @@ use delivery::Dispatcher;
 pub use crate::parking::Retry;
 pub use crate::stillness::STUCK_AFTER;
 pub use crate::store::inbox::Received;
+pub use crate::store::paused::Pause;
 pub use context::Ownership;
 pub use control::Control;
 pub use moved::Destination;

@@ -9,8 +9,8 @@ pub(crate) mod said;
 
 use std::collections::BTreeMap;
 
-use chassis::chance;
 use chassis::http::{Body, Inbound, Problem, Response, Stop, json, whole};
+use chassis::{chance, clock};
 use events::deliveries::pull::{Answered, Desk, Lent, Refusal};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -33,6 +33,9 @@ const RETRY_SECONDS: u64 = 1;
 
 /// When it is worth coming back where an operator has to do something first.
 const STUCK_RETRY_SECONDS: u64 = 10;
+
+/// When it is worth coming back at the latest while it is paused: it may be resumed before its time.
+const PAUSED_RETRY_SECONDS_MAX: u64 = 30;
 
 /// Where events of each subscription are asked for, by its name in the settings.
 pub type Desks = BTreeMap<String, Desk>;
@@ -128,6 +131,18 @@ fn problem(refusal: Refusal) -> Problem {
                 .detail(format!(
                     "the subscription is stuck, and nothing else of it is there: {why}"
                 ))
+        }
+        Refusal::Paused { until } => {
+            let left =
+                until.map(|until| until.duration_since(clock::wall()).as_secs().unsigned_abs());
+            let seconds =
+                left.unwrap_or(PAUSED_RETRY_SECONDS_MAX).clamp(1, PAUSED_RETRY_SECONDS_MAX);
+            let until = until.map_or_else(|| "it is resumed".to_owned(), |until| until.to_string());
+            Problem::unavailable("destination_unavailable", chance::seconds(seconds)).detail(
+                format!(
+                    "the subscription is paused until {until}; what is lent may be answered for"
+                ),
+            )
         }
         Refusal::Stopped => {
             Problem::unavailable("destination_unavailable", chance::seconds(RETRY_SECONDS))

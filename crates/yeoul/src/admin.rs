@@ -4,6 +4,7 @@
 //! ([`switches`]) that only exists with `--faults`: without it their paths are no routes at all.
 
 pub(crate) mod dead;
+pub(crate) mod pausing;
 pub(crate) mod push;
 pub(crate) mod switches;
 
@@ -21,7 +22,7 @@ use chassis::http::router::{Found, Route, Router};
 use chassis::http::{Body, Path, Problem, Request, Response, Serve, Trace, json, loopback};
 use chassis::telemetry::{METRICS_TYPE, Metrics};
 use events::store::Promise;
-use events::subscription::{Control, Ownership, PartitionStatus};
+use events::subscription::{Control, Ownership, PartitionStatus, Pause};
 use events::{Broker, relay};
 use gateway::Gateway;
 use http::header::CONTENT_TYPE;
@@ -85,6 +86,14 @@ enum Action {
     Skip,
     Skipped,
     Place,
+    Pause,
+    Resume,
+    Switch(Switch),
+}
+
+/// What there is with `--faults` alone.
+#[derive(Clone, Copy)]
+enum Switch {
     Rewind,
     StopService,
     StartService,
@@ -115,15 +124,17 @@ impl Server {
             Route::post("/admin/skip/{name}", Action::Skip),
             Route::post("/admin/place/{name}", Action::Place),
             Route::get("/admin/skipped", Action::Skipped),
+            Route::post("/admin/subscriptions/{name}/pause", Action::Pause),
+            Route::post("/admin/subscriptions/{name}/resume", Action::Resume),
         ];
         // Without `--faults` they are 404 like any path that is none, and nothing below can be reached.
         if admin.switches.is_some() {
             routes.extend([
-                Route::post("/admin/subscriptions/{name}/rewind", Action::Rewind),
-                Route::post("/admin/services/{name}/stop", Action::StopService),
-                Route::post("/admin/services/{name}/start", Action::StartService),
-                Route::put("/admin/faults/{service}", Action::PutFault),
-                Route::delete("/admin/faults/{service}", Action::EndFaults),
+                Route::post("/admin/subscriptions/{name}/rewind", Action::Switch(Switch::Rewind)),
+                Route::post("/admin/services/{name}/stop", Action::Switch(Switch::StopService)),
+                Route::post("/admin/services/{name}/start", Action::Switch(Switch::StartService)),
+                Route::put("/admin/faults/{service}", Action::Switch(Switch::PutFault)),
+                Route::delete("/admin/faults/{service}", Action::Switch(Switch::EndFaults)),
             ]);
         }
         Server { admin, router: Router::of(routes) }
@@ -179,17 +190,32 @@ impl Server {
                 let query = Query::parse(request.uri().query())?;
                 admin.controls.place(params.get(0), query, &by(&request)?).await
             }
-            Action::Rewind => {
-                let given = BodyRequest::read(request).await?;
-                switches::rewind(&admin.controls.subscriptions, params.get(0), &given).await
+            Action::Pause => {
+                pausing::pause(&admin.controls.subscriptions, params.get(0), request).await
             }
-            Action::StopService => turned(self.switches()?.stop(params.get(0)).await),
-            Action::StartService => turned(self.switches()?.start(params.get(0))),
-            Action::PutFault => {
+            Action::Resume => pausing::resume(&admin.controls.subscriptions, params.get(0)).await,
+            Action::Switch(switch) => self.turn(switch, params, request).await,
+        }
+    }
+
+    async fn turn(
+        &self,
+        switch: Switch,
+        params: &Params,
+        request: Request,
+    ) -> Result<Response, Problem> {
+        match switch {
+            Switch::Rewind => {
+                let given = BodyRequest::read(request).await?;
+                switches::rewind(&self.admin.controls.subscriptions, params.get(0), &given).await
+            }
+            Switch::StopService => turned(self.switches()?.stop(params.get(0)).await),
+            Switch::StartService => turned(self.switches()?.start(params.get(0))),
+            Switch::PutFault => {
                 let given = BodyRequest::read(request).await?;
                 switches::put_fault(self.switches()?, params.get(0), &given)
             }
-            Action::EndFaults => turned(self.switches()?.end_faults(params.get(0))),
+            Switch::EndFaults => turned(self.switches()?.end_faults(params.get(0))),
         }
     }
 
@@ -233,11 +259,16 @@ impl Admin {
     /// subscription and no relay is stuck.
     pub(crate) async fn report(&self) -> Health {
         let Health { mut ready, mut shown } = self.readiness.report();
-        for Stuck { name, reason } in self.stuck().await {
+        let Troubles { stuck, paused } = self.troubles().await;
+        for Stuck { name, reason } in stuck {
             ready = false;
             shown["missing"][name] = reason.into();
         }
         shown["ready"] = ready.into();
+        // A wish is no failure, and nobody is to forget it.
+        for Paused { name, pause } in paused {
+            shown["paused"][name] = pausing::shown(&pause);
+        }
         // Nothing that keeps a process from its work: whoever reads a page is told the same, and other routes need none.
         let stale = (self.views)()["stale"].take();
         if stale.as_array().is_some_and(|all| !all.is_empty()) {
@@ -248,9 +279,9 @@ impl Admin {
         Health { ready, shown }
     }
 
-    /// The loops that are stuck. Asked for at each report and kept nowhere: one that is stuck now may go on by itself.
-    async fn stuck(&self) -> Vec<Stuck<'_>> {
-        let mut all = Vec::new();
+    /// The loops that do not go on. Asked for at each report and kept nowhere: one that is stuck now may go on by itself.
+    async fn troubles(&self) -> Troubles<'_> {
+        let (mut all, mut paused) = (Vec::new(), Vec::new());
         let asked = clock::now();
         for control in &self.controls.subscriptions {
             let left = REPORTED_WITHIN.saturating_sub(clock::now() - asked);
@@ -258,14 +289,17 @@ impl Admin {
             // Whoever cannot say how he is does not do his work either.
             let late = || Err(events::Error::environment("its store does not answer"));
             let status = status.unwrap_or_else(|_| late());
+            let name = control.name();
+            let pause = status.as_ref().ok().and_then(|it| it.paused);
+            paused.extend(pause.map(|pause| Paused { name, pause }));
             let stuck = status.map_or_else(|error| Some(error.to_string()), |it| it.stuck);
-            all.extend(stuck.map(|reason| Stuck { name: control.name(), reason }));
+            all.extend(stuck.map(|reason| Stuck { name, reason }));
         }
         for relay in &self.controls.relays {
             let stuck = relay.status().stuck;
             all.extend(stuck.map(|reason| Stuck { name: relay.name(), reason }));
         }
-        all
+        Troubles { stuck: all, paused }
     }
 
     /// Looks at all loops for as long as the process runs, and says in the log which are stuck, once, and which are no
@@ -274,7 +308,7 @@ impl Admin {
         let mut known = BTreeSet::new();
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
-            let stuck = self.stuck().await;
+            let stuck = self.troubles().await.stuck;
             let names: BTreeSet<String> = stuck.iter().map(|it| it.name.to_owned()).collect();
             for Stuck { name, reason } in stuck.into_iter().filter(|it| !known.contains(it.name)) {
                 error!(name, reason, "it is stuck");
@@ -285,6 +319,18 @@ impl Admin {
             known = names;
         }
     }
+}
+
+/// What does not go on.
+struct Troubles<'a> {
+    stuck: Vec<Stuck<'a>>,
+    paused: Vec<Paused<'a>>,
+}
+
+/// A subscription that an operator has take nothing.
+struct Paused<'a> {
+    name: &'a str,
+    pause: Pause,
 }
 
 /// A subscription or a relay that does not go on.
@@ -317,6 +363,7 @@ async fn subscriptions(controls: &[Control]) -> Result<Response, Problem> {
             "position": status.partitions.iter().map(|one| one.position.0).sum::<u64>(),
             "lag": status.lag,
             "parked": control.parked().await.map_err(|error| problem(&error))?,
+            "paused": status.paused.as_ref().map(pausing::shown),
             "stuck": status.stuck,
             "partitions": status.partitions.iter().map(in_partition).collect::<Vec<_>>(),
         }));
@@ -391,5 +438,8 @@ async fn set_subscriptions(metrics: &Metrics, controls: &[Control]) {
         let stuck = "1 while a subscription makes no progress";
         let value = f64::from(u8::from(status.stuck.is_some()));
         metrics.level("yeoul_subscription_stuck", stuck, &labels).set(value);
+        let paused = "1 while an operator has a subscription take nothing";
+        let value = f64::from(u8::from(status.paused.is_some()));
+        metrics.level("yeoul_subscription_paused", paused, &labels).set(value);
     }
 }

@@ -173,6 +173,25 @@ pub(crate) enum EventsCommand {
         #[command(flatten)]
         place: DataArgs,
     },
+    /// Have a subscription (`product.order`) take nothing, at every instance and after a restart too. What is under way is
+    /// finished; what comes waits in its topic.
+    Pause {
+        /// Whose, as its status names it.
+        name: String,
+        /// Until when it does: a time (2024-05-01T12:00:00Z), or how long from now (`90s`, `12h`, `30d`); without it until
+        /// it is resumed.
+        #[arg(long, value_name = "TIME")]
+        until: Option<String>,
+        #[command(flatten)]
+        place: DataArgs,
+    },
+    /// Have a paused subscription go on where it is.
+    Resume {
+        /// Whose, as its status names it.
+        name: String,
+        #[command(flatten)]
+        place: DataArgs,
+    },
     /// Step over the one hurt thing that stops a subscription (`product.order`), a relay (`outbox.order`)
     /// or readers of a topic from outside (`log.order`), and write that down.
     Skip {

@@ -9,6 +9,7 @@ mod events;
 mod mall;
 mod outbox;
 mod partitions;
+mod pausing;
 mod publish;
 mod push;
 mod serve;

@@ -171,6 +171,29 @@ fn events_are_lent_in_order_per_key_and_acknowledged_whole_or_in_part() {
 }
 
 #[test]
+fn of_a_paused_subscription_nothing_is_lent_and_whoever_asks_is_told_when_to_come_back() {
+    let folder = Folder::new();
+    let served = Served::on(&folder, "");
+    served.publish("paid", &[("1", "a")]);
+    let lent = served.pull(1, &["1"]);
+    let ask = |verb: &str| {
+        let path = format!("{}/admin/subscriptions/bill.paid/{verb}", served.admin);
+        Call::new("POST", path).send().expect(204);
+    };
+    ask("pause");
+    served.publish("paid", &[("2", "b")]);
+    for wait in [0, 20] {
+        let refused = served.ask("pull", &json!({"wait_s": wait}));
+        let says = refused.problem(503)["detail"].to_string();
+        assert!(says.contains("is paused until it is resumed"), "{says}");
+        assert!(refused.must("retry-after").parse::<u64>().expect("seconds") >= 1);
+    }
+    assert_eq!(served.acknowledge(&lent), 1, "what is lent may be answered for");
+    ask("resume");
+    served.pull(1, &["2"]);
+}
+
+#[test]
 fn whoever_waits_is_woken_at_once_and_whoever_waits_in_vain_is_told_so() {
     let folder = Folder::new();
     let served = Served::on(&folder, "");

@@ -52,7 +52,8 @@ impl Period {
     /// A century.
     pub const DAYS_MAX: u64 = 36_500;
 
-    fn parse(text: &str) -> Option<Period> {
+    /// What a text says.
+    pub fn parse(text: &str) -> Option<Period> {
         let (number, unit) = split_unit(text)?;
         let number: u64 = number.parse().ok()?;
         let seconds = match unit {

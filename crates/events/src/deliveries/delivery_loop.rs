@@ -129,6 +129,9 @@ impl<R: Receiver> DeliveryLoop<R> {
             () = stop.as_mut() => return Ok(RunEnd::Stopped),
             owned = beginning::taken(&self.lane, &self.member) => owned?,
         };
+        if self.lane.context.hold.pause().is_some() {
+            return Ok(self.rest(stop).await);
+        }
         if let Some(until) = pull::lent_until(&self.lane).await? {
             return Ok(self.wait_for_leases(stop, until).await);
         }
@@ -143,6 +146,18 @@ impl<R: Receiver> DeliveryLoop<R> {
         let run_end =
             self.deliver(stop.as_mut(), &owned, Waits::new(end), &mut round, backoff).await;
         self.finish(stop, run_end, &mut round).await
+    }
+
+    /// On an operator's word nothing is delivered; the next run begins with what the store has then.
+    async fn rest(&self, stop: Pin<&mut (impl Future<Output = ()> + Send)>) -> RunEnd {
+        // It came as far as one without trouble does.
+        self.lane.set_trouble(None);
+        tokio::select! {
+            biased;
+            () = stop => RunEnd::Stopped,
+            () = self.member.revoked(self.lane.at.partition) => RunEnd::Revoked,
+            () = self.lane.context.hold.over() => RunEnd::Changed,
+        }
     }
 
     /// Before its settings said push it was fetched, and somebody has events of it in hand until then: delivered now they
@@ -242,6 +257,7 @@ impl<R: Receiver> DeliveryLoop<R> {
             biased;
             () = stop => Ok(Happening::End(RunEnd::Stopped)),
             () = self.member.revoked(self.lane.at.partition) => Ok(Happening::End(RunEnd::Revoked)),
+            () = self.lane.context.hold.begun() => Ok(Happening::End(RunEnd::Changed)),
             () = self.lane.woken() => Ok(Happening::Look),
             _ = looks.tick() => Ok(Happening::Look),
             came = round.answered_or_written() => came.map(Happening::Arrived),

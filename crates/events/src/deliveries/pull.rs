@@ -163,6 +163,12 @@ pub enum Refusal {
     /// There is nothing to lend before an operator mends this: events of other partitions may come meanwhile.
     #[error("stopped: {0}")]
     Stuck(String),
+    /// An operator has nothing lent until then, or until somebody says so. What is lent may be answered for.
+    #[error("paused")]
+    Paused {
+        /// When it goes on by itself, if it does.
+        until: Option<Timestamp>,
+    },
     /// The process ends.
     #[error("the process ends")]
     Stopped,
@@ -223,6 +229,10 @@ impl Leases {
     ///
     /// Dropping the future is like a crash: what was written stands, and who was lent something has it.
     pub async fn run(self, stop: impl Future<Output = ()> + Send) {
-        self.keeper.run(stop).await;
+        let hold = self.context.hold.clone();
+        tokio::select! {
+            () = self.keeper.run(stop) => {}
+            never = hold.follow() => match never {},
+        }
     }
 }

@@ -230,6 +230,40 @@ impl Bench {
 }
 
 #[tokio::test]
+async fn a_paused_subscriber_is_asked_nothing_new_and_what_was_under_way_counts() {
+    paused(Bench::new()).await;
+}
+
+#[tokio::test]
+async fn on_a_server_too_a_paused_subscriber_is_asked_nothing_new() {
+    paused(Bench::served().await).await;
+}
+
+async fn paused(bench: Bench) {
+    bench.mailbox.tell(|said| _ = said.silent.insert("a".to_owned()));
+    let running = bench.start();
+    bench.publish(1, &["a"]).await;
+    bench.asked(1).await;
+    running.control.pause(None).await.unwrap();
+    bench.publish(2, &["b"]).await;
+    bench.mailbox.tell(|said| said.silent.clear());
+    bench.mailbox.took("a", &[1]).await;
+    // What was answered is written, and nothing else is begun.
+    bench.caught_up_to(&running.control, 1).await;
+    for _ in 0..20 {
+        let status = running.control.status().await.unwrap();
+        assert_eq!((status.lag, status.stuck), (1, None));
+        bench.clock.advance(Duration::from_secs(60));
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(bench.mailbox.said().asked, [1]);
+    running.control.resume().await.unwrap();
+    bench.mailbox.took("b", &[2]).await;
+    bench.caught_up(&running.control).await;
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn events_are_delivered_in_order_per_key_while_one_key_fails_and_then_it_follows() {
     one_key_fails(Bench::new()).await;
 }

@@ -39,7 +39,7 @@ use crate::group::{Member, OwnedPartition};
 use crate::partition::Partition;
 use crate::store::options::Reading;
 use crate::store::parked;
-use crate::wait::{BACKOFF_MAX, Backoff, resumed};
+use crate::wait::{BACKOFF_MAX, Backoff};
 
 /// A subscription while it runs, in one partition.
 pub(super) struct Consumer<H: Handler> {
@@ -140,7 +140,7 @@ impl<H: Handler> Consumer<H> {
         let mut position = beginning::recover(&self.lane).await?;
         beginning::mend_parked(&self.lane, self.dispatcher.retry.backoff).await?;
         // It came as far as a run without trouble does before it rests.
-        if *self.lane.context.paused.borrow() {
+        if self.lane.context.is_at_rest() {
             self.lane.set_trouble(None);
         }
         let mut is_clear = false;
@@ -151,7 +151,7 @@ impl<H: Handler> Consumer<H> {
                 biased;
                 () = stop.as_mut() => return Ok(RunEnd::Stopped),
                 () = self.member.revoked(self.lane.at.partition) => return Ok(RunEnd::Revoked),
-                () = resumed(&mut self.lane.context.paused) => {}
+                () = self.lane.context.resumed() => {}
             }
             // Before the read: what is stored from here on wakes the wait below.
             end.mark_unchanged();

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 use tokio::sync::{Notify, watch};
 
+use super::pausing::Hold;
 use crate::Clock;
 use crate::broker::{Broker, Offset};
 use crate::error::Error;
@@ -25,7 +26,7 @@ use crate::store::inbox::{Assigned, Place};
 use crate::store::options::Reading;
 use crate::store::parked;
 use crate::topic::{Topic, TopicPartition};
-use crate::wait::Backoff;
+use crate::wait::{Backoff, resumed};
 
 /// All of a subscription.
 #[derive(Clone)]
@@ -37,6 +38,8 @@ pub(crate) struct Context {
     pub(crate) broker: Arc<dyn Broker>,
     pub(crate) clock: Clock,
     pub(crate) paused: watch::Receiver<bool>,
+    /// What an operator said, for every instance.
+    pub(crate) hold: Hold,
     /// Whether other instances may share the partitions with this one.
     pub(crate) shared: bool,
     /// One for each partition.
@@ -88,6 +91,8 @@ pub(crate) struct LaneWork {
     pub(crate) lag: u64,
     /// When the first parked event is to be tried again, if one is.
     pub(crate) due: Option<Timestamp>,
+    /// Nobody is to do it now.
+    pub(crate) is_paused: bool,
 }
 
 /// The log was found shorter than, or other than, what was read of it.
@@ -107,8 +112,10 @@ impl Context {
     ) -> Context {
         // A topic that is not there is found out, and said, by whoever reads its first partition.
         let partitions = broker.partitions(&topic).unwrap_or(Partitions::ONE);
+        let name: Arc<str> = name.into();
         Context {
-            name: name.into(),
+            hold: Hold::new(Arc::clone(&name), database.clone(), Arc::clone(&clock)),
+            name,
             topic,
             partitions,
             database,
@@ -144,7 +151,11 @@ impl Context {
             () = stop.as_mut() => return,
             member = self.joined() => member,
         };
-        run_each(self.lanes(), |lane, stop| run(lane, member.clone(), stop), stop).await;
+        let running = run_each(self.lanes(), |lane, stop| run(lane, member.clone(), stop), stop);
+        tokio::select! {
+            () = running => {}
+            never = self.hold.follow() => match never {},
+        }
         member.leave().await;
     }
 
@@ -164,10 +175,25 @@ impl Context {
 
     /// Joins them where somebody may share; else it has all of the partitions.
     async fn join(&self) -> Result<Member, Error> {
+        // Before anything is taken: it may have been paused while nothing ran.
+        self.hold.look().await?;
         if self.shared && self.database.has_instances() {
             return self.broker.join(&self.name, &self.topic).await;
         }
         Ok(Member::of_all(self.partitions))
+    }
+
+    /// Whether it rests, by its owner's switch or on an operator's word.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        *self.paused.borrow() || self.hold.pause().is_some()
+    }
+
+    /// Resolves while it does not.
+    pub(crate) async fn resumed(&mut self) {
+        while self.is_at_rest() {
+            resumed(&mut self.paused).await;
+            self.hold.over().await;
+        }
     }
 
     /// Has every consumer look at the tables again.
@@ -261,8 +287,8 @@ impl Lane {
     /// What is wrong, in words: the consumer's own trouble first, then a divergence, then no progress with what is to
     /// be done.
     pub(crate) fn stuck(&self, work: &LaneWork) -> Option<String> {
-        let &LaneWork { position, lag, due } = work;
-        let paused = *self.context.paused.borrow();
+        let &LaneWork { position, lag, due, is_paused } = work;
+        let paused = is_paused || *self.context.paused.borrow();
         let now = (self.context.clock)();
         let mut notes = self.notes();
         let divergence = notes.divergence.as_ref().map(|divergence| divergence.what.clone());

@@ -321,6 +321,26 @@ impl Control {
         read.await
     }
 
+    /// Has it take nothing, at every instance, until then or until [`Control::resume`]: what is under way is finished,
+    /// what comes waits in its topic (for as long as that keeps it), and none of it is stuck. Remembered over restarts;
+    /// other instances notice within a second. Said again, it ends when was said last.
+    ///
+    /// # Errors
+    /// [`Error::Environment`]: nothing was done, ask again later.
+    pub async fn pause(&self, until: Option<Timestamp>) -> Result<(), Error> {
+        self.context.database.pause(self.name(), until).await?;
+        self.context.hold.look().await
+    }
+
+    /// Has it go on where it is; one that is not paused does.
+    ///
+    /// # Errors
+    /// [`Error::Environment`]: nothing was done, ask again later.
+    pub async fn resume(&self) -> Result<(), Error> {
+        self.context.database.resume(self.name()).await?;
+        self.context.hold.look().await
+    }
+
     /// Has everything delivered again from the beginning. What was received once changes nothing, so
     /// this is safe at any time; it does not rebuild what was deleted from a service's own tables.
     ///

@@ -4,6 +4,7 @@ use super::context::{Context, Lane, LaneWork, Ownership};
 use crate::broker::Offset;
 use crate::error::Error;
 use crate::partition::Partition;
+use crate::store::paused::Pause;
 use crate::topic::Topic;
 
 /// How a subscription is doing, at the moment it was asked.
@@ -19,6 +20,8 @@ pub struct Status {
     /// Events not taken yet, in all partitions. Parked ones are not among them: [`Control::parked`](super::Control::parked) counts
     /// those.
     pub lag: u64,
+    /// That it takes nothing on an operator's word, if it does: then its lag grows, and it is not stuck.
+    pub paused: Option<Pause>,
     /// Trouble, or no progress, in words; `None` while all is well, and while it is paused. The first
     /// partition's that has any.
     pub stuck: Option<String>,
@@ -61,25 +64,29 @@ pub struct PartitionStatus {
 /// Every partition, asked one after the other.
 pub(super) async fn status(context: &Context) -> Result<Status, Error> {
     let mut partitions = Vec::with_capacity(usize::from(context.partitions.count()));
+    // As the store has it: another instance may have been told a moment ago, and nothing may run here.
+    let pause = context.database.pause_of(&context.name).await?;
+    let paused = pause.filter(|pause| pause.holds((context.clock)()));
     for lane in context.lanes() {
-        partitions.push(status_of(&lane).await?);
+        partitions.push(status_of(&lane, paused.is_some()).await?);
     }
     Ok(Status {
         name: context.name.to_string(),
         topic: context.topic.clone(),
+        paused,
         lag: partitions.iter().map(|one| one.lag).sum(),
         stuck: partitions.iter().find_map(|one| one.stuck.clone()),
         partitions,
     })
 }
 
-async fn status_of(lane: &Lane) -> Result<PartitionStatus, Error> {
+async fn status_of(lane: &Lane, is_paused: bool) -> Result<PartitionStatus, Error> {
     let broker = &lane.context.broker;
     let position = lane.place().await?.position;
     let end = broker.end(&lane.at).await?;
     let lag = broker.between(&lane.at, position, end)?;
     let due = lane.next_due().await?;
-    let stuck = lane.stuck(&LaneWork { position, lag, due });
+    let stuck = lane.stuck(&LaneWork { position, lag, due, is_paused });
     let (partition, ownership) = (lane.at.partition, lane.ownership());
     Ok(PartitionStatus { partition, ownership, position, end, lag, stuck })
 }

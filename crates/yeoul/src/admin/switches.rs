@@ -56,6 +56,18 @@ impl BodyRequest {
         let body = whole::read(&headers, body, whole::BODY_BYTES_MAX).await?;
         Ok(BodyRequest { headers, body })
     }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.body.is_empty()
+    }
+
+    /// Its members.
+    ///
+    /// # Errors
+    /// As of [`Fields::parse`].
+    pub(super) fn fields(&self) -> Result<Fields, Problem> {
+        Fields::parse(&self.headers, &self.body)
+    }
 }
 
 /// The answer of a switch that was turned.
@@ -70,7 +82,7 @@ pub(super) fn put_fault(
     given: &BodyRequest,
 ) -> Result<Response, Problem> {
     // The fault is a document of its own shape; Fields says whether it is JSON at all.
-    Fields::parse(&given.headers, &given.body)?;
+    given.fields()?;
     let fault =
         serde_json::from_slice(&given.body).map_err(|_| Problem::bad_request("not JSON"))?;
     turned(switches.put_fault(service, &fault))
@@ -84,7 +96,7 @@ pub(super) async fn rewind(
 ) -> Result<Response, Problem> {
     let control =
         controls.iter().find(|control| control.name() == name).ok_or_else(Problem::not_found)?;
-    let mut fields = Fields::parse(&given.headers, &given.body)?;
+    let mut fields = given.fields()?;
     fields.require("to");
     let to = fields.text("to", 64);
     if to.as_deref().is_some_and(|to| to != "beginning") {

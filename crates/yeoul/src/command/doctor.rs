@@ -18,6 +18,7 @@ use serde_json::Value;
 use super::ask::Process;
 use super::skip;
 use crate::admin::dead::skipped_json;
+use crate::admin::pausing;
 use crate::cli::DataArgs;
 use crate::exit::Failure;
 use crate::process;
@@ -100,6 +101,9 @@ fn beside(process: &Process, findings: &mut Findings) -> Result<(), Failure> {
     } else {
         findings.bad("process", format!("not ready, missing {}", report["missing"]));
     }
+    for (name, pause) in report["paused"].as_object().into_iter().flatten() {
+        findings.risk(name, paused(name, pause));
+    }
     for stale in list(&report["stale"]) {
         let (since, why) = (&stale["since"], &stale["why"]);
         let says = |value: &Value| value.as_str().unwrap_or("unknown").to_owned();
@@ -114,16 +118,7 @@ fn beside(process: &Process, findings: &mut Findings) -> Result<(), Failure> {
     } else {
         findings.risk("store", says);
     }
-    for subscription in list(&process.get("/admin/subscriptions")?) {
-        let name = subscription["name"].as_str().unwrap_or_default();
-        match subscription["stuck"].as_str() {
-            None => {
-                let whose = divided(list(&subscription["partitions"]));
-                findings.good(name, behind(subscription) + &whose);
-            }
-            Some(reason) => findings.bad(name, format!("stuck: {reason}")),
-        }
-    }
+    subscriptions(process, findings)?;
     for relay in list(&process.get("/admin/relays")?) {
         let name = relay["name"].as_str().unwrap_or_default();
         match (relay["stuck"].as_str(), relay["lost"].as_str()) {
@@ -145,6 +140,29 @@ fn beside(process: &Process, findings: &mut Findings) -> Result<(), Failure> {
         some => findings.bad("dead letters", format!("{some}; see `yeoul dead list`")),
     }
     Ok(())
+}
+
+fn subscriptions(process: &Process, findings: &mut Findings) -> Result<(), Failure> {
+    for subscription in list(&process.get("/admin/subscriptions")?) {
+        let name = subscription["name"].as_str().unwrap_or_default();
+        match subscription["stuck"].as_str() {
+            None => {
+                let whose = divided(list(&subscription["partitions"]));
+                findings.good(name, behind(subscription) + &whose);
+            }
+            Some(reason) => findings.bad(name, format!("stuck: {reason}")),
+        }
+    }
+    Ok(())
+}
+
+/// That a subscription takes nothing, until when and what ends it.
+fn paused(name: &str, pause: &Value) -> String {
+    let until = pause["until"].as_str().map_or_else(String::new, |it| format!(" until {it}"));
+    let since = pause["since"].as_str().unwrap_or("unknown");
+    format!(
+        "takes nothing{until}: paused since {since}; it goes on by `yeoul events resume {name}`"
+    )
 }
 
 /// What a subscription has not done yet.
@@ -211,6 +229,12 @@ fn stores_alone(data: &Path, findings: &mut Findings) -> Result<(), Failure> {
         }
         for skipped in upkeep::skipped(&store).unwrap_or_default() {
             findings.good("note", skip::line(&skipped_json(&skipped)));
+        }
+        let now = clock::wall();
+        for (name, pause) in upkeep::paused(&store).unwrap_or_default() {
+            if pause.holds(now) {
+                findings.risk(&name, paused(&name, &pausing::shown(&pause)));
+            }
         }
     }
     match process::runtime()?.block_on(stores::check_agreement(data)) {

@@ -1,5 +1,5 @@
 //! `yeoul events`: `tail`, a topic's events as they are, and `place`, from where a subscription reads on,
-//! both beside a running process; `publish`, `skip` and `partitions`, see there.
+//! both beside a running process; `publish`, `pause` and `resume`, `skip` and `partitions`, see there.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 
 use super::ask::{self, Process};
 use super::skip::{self, who};
-use super::{partitions, print, publish};
+use super::{partitions, pausing, print, publish};
 use crate::cli::EventsCommand;
 use crate::exit::Failure;
 
@@ -35,6 +35,10 @@ pub(super) fn run(command: EventsCommand) -> Result<(), Failure> {
         EventsCommand::Place { name, to, partition, place } => {
             move_place(&name, &to, partition, &place.data)
         }
+        EventsCommand::Pause { name, until, place } => {
+            pausing::pause(&name, until.as_deref(), &place.data)
+        }
+        EventsCommand::Resume { name, place } => pausing::resume(&name, &place.data),
         EventsCommand::Skip { name, place } => skip::run(&name, &place.data),
     }
 }

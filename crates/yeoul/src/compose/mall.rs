@@ -137,7 +137,8 @@ impl Mall {
             return false;
         }
         for control in &self.controls {
-            if control.status().await.map_or(true, |it| it.lag > 0) {
+            // A paused one catches up when it is resumed, and nobody waits for that.
+            if control.status().await.map_or(true, |it| it.lag > 0 && it.paused.is_none()) {
                 return false;
             }
         }

@@ -33,6 +33,7 @@ use crate::error::Error;
 use crate::parking::PARKED_MAX;
 use crate::store::leases;
 use crate::store::options::Reading;
+use crate::store::paused::Pause;
 use crate::subscription::beginning;
 use crate::subscription::context::{Context, Lane};
 use crate::wait::{BACKOFF_MAX, Backoff};
@@ -140,6 +141,7 @@ impl Keeper {
                 None
             }
             Some(ask) = self.inbox.recv() => Some(ask),
+            () = self.context.hold.begun(), if is_waited_for => None,
             () = moved(&mut self.ends), if is_waited_for => None,
             () = tokio::time::sleep(pause) => {
                 self.is_unsure = true;
@@ -253,6 +255,8 @@ impl Keeper {
     /// The places fit the log, and nothing that is parked waits for nothing. A partition of which that cannot be said is
     /// shut, and the others go on.
     async fn begin(&mut self) -> Result<(), Error> {
+        // Before anything is lent: it may have been paused while nothing ran.
+        self.context.hold.look().await?;
         let (mut ends, mut shut) = (Vec::with_capacity(self.lanes.len()), Vec::new());
         for lane in &self.lanes {
             // Any instance lends of any partition.
@@ -280,6 +284,9 @@ impl Keeper {
     ) -> Result<Vec<Option<Result<Option<Lent>, Refusal>>>, Error> {
         if self.waiting.is_empty() {
             return Ok(Vec::new());
+        }
+        if let Some(Pause { until, .. }) = self.context.hold.pause() {
+            return Ok(self.waiting.iter().map(|_| Some(Err(Refusal::Paused { until }))).collect());
         }
         if shelf.touches_parked() {
             return Ok(self.after_this());

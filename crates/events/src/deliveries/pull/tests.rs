@@ -174,6 +174,45 @@ async fn a_lease_has_a_key_s_events_in_order_and_nobody_else_has_any_of_it() {
 }
 
 #[tokio::test]
+async fn of_a_paused_subscription_nothing_is_lent_and_what_is_lent_may_be_answered_for() {
+    paused(Bench::new()).await;
+}
+
+#[tokio::test]
+async fn on_a_server_too_nothing_is_lent_of_a_paused_subscription() {
+    paused(Bench::served().await).await;
+}
+
+async fn paused(bench: Bench) {
+    bench.publish(1, &["a"]).await;
+    let running = bench.start();
+    let token = running.pull(10, &[1]).await;
+    // Whoever waits is not left waiting.
+    let waits = Pull { limit: 1, wait: WAIT_MAX, lease: LEASE };
+    let desk = running.desk.clone();
+    let waiting = tokio::spawn(async move { desk.pull(waits).await });
+    until(async || match running.desk.counts().waiting {
+        1 => Ok(()),
+        other => Err(format!("{other} wait")),
+    })
+    .await;
+    let end = (bench.clock.component())() + Duration::from_secs(7200);
+    running.control.pause(Some(end)).await.unwrap();
+    let refused = waiting.await.unwrap();
+    assert!(
+        matches!(refused, Err(Refusal::Paused { until: Some(it) }) if it == end),
+        "{refused:?}"
+    );
+    bench.publish(2, &["b"]).await;
+    let refused = running.desk.pull(waits).await;
+    assert!(matches!(refused, Err(Refusal::Paused { .. })), "{refused:?}");
+    assert_eq!(running.acknowledge(&token, &[1]).await.count, 1);
+    assert_eq!(running.lag().await, 1);
+    running.control.resume().await.unwrap();
+    running.pull(10, &[2]).await;
+}
+
+#[tokio::test]
 async fn an_answer_counts_once_and_says_which_events_it_was_not_about() {
     let bench = Bench::new();
     bench.publish(1, &["a", "b"]).await;

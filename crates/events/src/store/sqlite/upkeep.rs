@@ -36,7 +36,7 @@
 //! # }
 //! ```
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -48,6 +48,7 @@ use super::plumbing::connection::{self, has_table};
 use super::plumbing::numbering;
 use super::plumbing::private::{ENDS, WRITE_AHEAD, beside};
 use super::plumbing::skipped;
+use super::plumbing::statements;
 use super::plumbing::versions;
 use super::state::gaps;
 use super::state::outbox;
@@ -61,6 +62,8 @@ use crate::store::epoch;
 use crate::store::options::LeftOut;
 use crate::store::outbox::UNRELAYED;
 use crate::store::packed;
+use crate::store::paused::{self, Pause};
+use crate::store::rows::Row;
 use crate::store::whole::WHOLE;
 use crate::topic::Topic;
 
@@ -113,6 +116,25 @@ pub fn subscriptions(path: &Path) -> Result<BTreeSet<String>, Error> {
 pub fn skipped(path: &Path) -> Result<Vec<Skipped>, Error> {
     let sql = connection::open_reader(path)?;
     if has_table(&sql, "skipped")? { skipped::everything(&sql) } else { Ok(Vec::new()) }
+}
+
+/// The subscriptions that operators have paused in this file, by name; whether each pause still
+/// [holds](Pause::holds) is the caller's to say.
+///
+/// # Errors
+/// As for [`subscriptions`].
+pub fn paused(path: &Path) -> Result<BTreeMap<String, Pause>, Error> {
+    let sql = connection::open_reader(path)?;
+    let mut all = BTreeMap::new();
+    if has_table(&sql, "paused")? {
+        let add = |row: statements::Row<'_>| {
+            let row = Row::embedded(row);
+            all.insert(row.get(2)?, paused::read(&row)?);
+            Ok::<_, Error>(())
+        };
+        statements::each(&sql, paused::ALL, &[], add)?;
+    }
+    Ok(all)
 }
 
 /// Whether the file is the outbox of a service.

@@ -243,6 +243,62 @@ async fn a_paused_subscription_rests_and_is_not_stuck() {
 }
 
 #[tokio::test]
+async fn what_an_operator_pauses_takes_nothing_after_a_restart_either_until_it_is_resumed() {
+    let bench = bench().await;
+    let running = bench.start();
+    bench.publish(1, &["a"]).await;
+    bench.effects_are("a", &[1]).await;
+    running.control.pause(None).await.unwrap();
+    bench.publish(2, &["a"]).await;
+    nothing_is_taken(&bench, &running.control).await;
+    running.stop().await;
+    let running = bench.start();
+    nothing_is_taken(&bench, &running.control).await;
+    running.control.resume().await.unwrap();
+    bench.effects_are("a", &[1, 2]).await;
+    assert_eq!(running.control.status().await.unwrap().paused, None);
+    running.stop().await;
+}
+
+/// It is behind by one event, paused and not stuck, however often one looks.
+async fn nothing_is_taken(bench: &Bench, control: &Control) {
+    for _ in 0..20 {
+        let status = control.status().await.unwrap();
+        assert_eq!((status.lag, status.stuck), (1, None));
+        assert!(status.paused.is_some());
+        bench.clock.advance(STUCK_AFTER);
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(bench.of_key("a").await, [1]);
+}
+
+#[tokio::test]
+async fn a_pause_that_has_an_end_is_over_by_itself_and_begins_when_it_was_first_said() {
+    let bench = bench().await;
+    let running = bench.start();
+    let (now, hour) = (bench.clock.component(), Duration::from_secs(3600));
+    let begun = now();
+    running.control.pause(Some(begun + hour)).await.unwrap();
+    bench.clock.advance(hour / 2);
+    // Said once more it ends later, and did not begin now.
+    running.control.pause(Some(begun + 2 * hour)).await.unwrap();
+    let paused = running.control.status().await.unwrap().paused;
+    assert_eq!(paused, Some(Pause { since: begun, until: Some(begun + 2 * hour) }));
+    bench.publish(1, &["a"]).await;
+    bench.clock.advance(hour);
+    assert!(running.control.status().await.unwrap().paused.is_some());
+    assert!(bench.of_key("a").await.is_empty());
+    bench.clock.advance(hour / 2);
+    bench.effects_are("a", &[1]).await;
+    assert_eq!(running.control.status().await.unwrap().paused, None);
+    // The next one is another.
+    running.control.pause(None).await.unwrap();
+    let paused = running.control.status().await.unwrap().paused;
+    assert_eq!(paused, Some(Pause { since: now(), until: None }));
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn lag_without_progress_is_stuck_after_a_while_and_not_before() {
     let bench = bench().await;
     let control = bench.subscription(bench.orders.clone()).control();

@@ -36,7 +36,8 @@ pub(super) async fn once(databases: &[Database], relays: &[relay::Control], cont
         tokio::time::sleep(LOOK_EVERY).await;
     }
     for control in controls {
-        while control.status().await.map_or(true, |it| it.lag > 0) {
+        // A paused one catches up when it is resumed, and nobody waits for that.
+        while control.status().await.map_or(true, |it| it.lag > 0 && it.paused.is_none()) {
             tokio::time::sleep(LOOK_EVERY).await;
         }
     }

@@ -67,6 +67,11 @@ pub(super) const SETS: &[TableSet] = &[
             CREATE INDEX parked_dead ON parked (subscription, place) WHERE dead = 1;"],
     },
     TableSet {
+        name: "paused",
+        steps: &["CREATE TABLE paused (
+                subscription TEXT PRIMARY KEY, since BIGINT NOT NULL, until BIGINT);"],
+    },
+    TableSet {
         name: "skipped",
         steps: &["CREATE TABLE skipped (
                 number BIGINT PRIMARY KEY GENERATED ALWAYS AS IDENTITY, name TEXT NOT NULL, kind TEXT NOT NULL,

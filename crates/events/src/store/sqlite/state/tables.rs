@@ -58,6 +58,13 @@ pub(super) const INBOX: TableSet = TableSet {
     ],
 };
 
+/// See [`paused`](crate::store::paused).
+pub(in crate::store::sqlite) const PAUSED: TableSet = TableSet {
+    name: "paused",
+    steps: &["CREATE TABLE paused (
+        subscription TEXT PRIMARY KEY, since INTEGER NOT NULL, until INTEGER) STRICT, WITHOUT ROWID;"],
+};
+
 /// An index for each question: what of this key, what of this source up to here, what is due, what is
 /// dead. The last two have only the rows that are: they stay small however many wait.
 pub(super) const PARKED: TableSet = TableSet {
