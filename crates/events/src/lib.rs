@@ -101,6 +101,7 @@
 //! | writes that are queued | [`store::WRITE_QUEUE_MAX`] | environment trouble: try later |
 //! | events taken from outside that an outbox remembers | [`outside::REMEMBERED_MAX`] of a partition | the oldest are forgotten |
 //! | events pending in an outbox | [`store::OUTBOX_WAITING_MAX`] | the service refuses to publish |
+//! | schedules that wait, and how far ahead | [`schedules::Limits`] | refused |
 //! | events parked by a subscription | [`parking::PARKED_MAX`] | it takes no new ones |
 //! | notes on what was stepped over | [`skipped::SKIPPED_MAX`] | nothing more is skipped |
 //!
@@ -124,6 +125,7 @@ pub mod parking;
 pub mod partition;
 pub mod position;
 pub mod relay;
+pub mod schedules;
 pub mod skipped;
 pub mod store;
 pub mod subscription;

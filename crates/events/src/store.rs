@@ -21,6 +21,7 @@
 //! | `inbox_mark` | the highest number that it received of a source by that partition | subscription |
 //! | `parked` | an event that failed, or waits behind one of its key | subscription |
 //! | `paused` | a subscription that an operator has take nothing | operator |
+//! | `schedule`, `schedule_count`, `schedule_lease` | an event at a time to come; how many wait; who publishes them | schedules |
 //! | `skipped` | a note on what an operator stepped over | operator |
 //! | `numbering`, `counted` | what restores have left out, and which columns count | restore, schema |
 //! | `yeoul_version` | the version of one set of these tables | opening |
@@ -96,6 +97,7 @@ mod relaying;
 pub(crate) mod remembered;
 pub(crate) mod rows;
 pub(crate) mod savepoints;
+pub(crate) mod schedules;
 mod sqlite;
 pub(crate) mod stepped;
 pub(crate) mod tx;
@@ -128,10 +130,13 @@ pub use value::{Bind, Column, Value};
 
 pub(crate) use postgres::state::tables::{
     DELIVERY_RUNS as SERVED_DELIVERY_RUNS, LEASES as SERVED_LEASES,
-    REMEMBERED as SERVED_REMEMBERED, SETTLED_AHEAD as SERVED_SETTLED_AHEAD,
+    REMEMBERED as SERVED_REMEMBERED, SCHEDULES as SERVED_SCHEDULES,
+    SETTLED_AHEAD as SERVED_SETTLED_AHEAD,
 };
 pub(crate) use sqlite::log;
-pub(crate) use sqlite::state::tables::{DELIVERY_RUNS, LEASES, REMEMBERED, SETTLED_AHEAD};
+pub(crate) use sqlite::state::tables::{
+    DELIVERY_RUNS, LEASES, REMEMBERED, SCHEDULES, SETTLED_AHEAD,
+};
 
 use postgres::state::announcements::Announcements as ServedAnnouncements;
 use postgres::state::rows::Rows as ServedRows;

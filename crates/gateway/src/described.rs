@@ -24,6 +24,7 @@ use crate::paths::{Action, Verb};
 use crate::plan::Plan;
 use crate::publishing::body::STRUCTURED;
 use crate::pulling::said;
+use crate::scheduling::said as scheduled;
 use crate::topics;
 
 /// Whom the paths are tagged with that the gateway answers itself.
@@ -112,7 +113,7 @@ fn access(plan: &Plan, action: Action, method: &Method) -> Access {
         Action::Head(at) => page(plan.heads[at].page),
         Action::List(at) if plan.lists[at].named => page(plan.lists[at].page),
         Action::List(_) | Action::Own(_) => Access::SignedIn(None),
-        Action::Events | Action::Fetch(_) => {
+        Action::Events | Action::Fetch(_) | Action::Schedule => {
             Access::SignedIn(plan.reads_topics.as_ref().map(|it| it.as_str().to_owned()))
         }
         // Each topic has a role of its own.
@@ -163,6 +164,7 @@ fn operation(
             .shows_as("200", topics::BATCH_TYPE, batch::events()),
         Action::Publish => publish(),
         Action::Fetch(verb) => fetch(verb),
+        Action::Schedule => schedule(method),
         Action::Session => session(method),
     }
 }
@@ -207,6 +209,22 @@ fn fetch(verb: Verb) -> Operation {
         Verb::Reject => Operation::new("Rejects events of a lease: they are tried again, or become dead letters")
             .json(said::rejected())
             .shows("200", answered()),
+    }
+}
+
+/// An event that is published at a time to come.
+fn schedule(method: &Method) -> Operation {
+    let shape = || Shape::foreign("Schedule", scheduled::shape());
+    match *method {
+        Method::PUT => Operation::new(
+            "Publishes an event at a time to come: at a moment, after a while, or again and again",
+        )
+        .json(scheduled::asked())
+        .shows("200", shape())
+        .shows("201", shape()),
+        Method::DELETE => Operation::new("Takes back what was to be published").empty("204"),
+        _ => Operation::new("What is to be published, when, and when it was last")
+            .shows("200", shape()),
     }
 }
 

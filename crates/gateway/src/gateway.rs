@@ -13,6 +13,7 @@ use chassis::http::{Inbound, Problem, Response, Stop};
 use chassis::identity::Verifier;
 use chassis::telemetry::{Level, Metrics};
 use events::Broker;
+use events::schedules::Schedules;
 use guard::outlier::Outliers;
 use http::HeaderMap;
 use serde_json::{Map, Value, json};
@@ -53,6 +54,8 @@ pub struct Components {
     pub takers: Takers,
     /// Where events are asked for by those who fetch.
     pub desks: Desks,
+    /// What is published at a time to come; needed where that may be asked for.
+    pub schedules: Option<Schedules>,
     /// The app.
     pub app: AppFiles,
     /// Where it counts.
@@ -112,6 +115,7 @@ impl Gateway {
             broker: components.broker,
             publishing: Publishing::new(components.takers, metrics),
             desks: components.desks,
+            schedules: components.schedules,
             app: components.app,
             jar,
             sessions: components

@@ -37,6 +37,7 @@ mod plan;
 mod proxy;
 mod publishing;
 mod pulling;
+mod scheduling;
 mod seal;
 mod server;
 mod session;

@@ -28,6 +28,8 @@ pub(crate) enum Action {
     Publish,
     /// Events of a subscription that are fetched.
     Fetch(Verb),
+    /// An event that is published at a time to come.
+    Schedule,
     /// Sign-in by cookie.
     Session,
 }

@@ -235,6 +235,7 @@ impl Plan {
             | Action::Events
             | Action::Publish
             | Action::Fetch(_)
+            | Action::Schedule
             | Action::Session => return None,
         };
         Some(&self.pages[at])

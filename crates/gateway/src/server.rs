@@ -110,6 +110,10 @@ impl Server {
                 let ask = self.shared.fetch(verb, &subscription, &parts.headers);
                 Box::pin(ask.answer(body)).await
             }
+            Ok(Admitted::Schedule(key)) => {
+                let ask = self.shared.schedule(&key, &parts);
+                Box::pin(ask.answer(body)).await
+            }
             Ok(Admitted::Local(local)) => self.local(local, &parts).await,
             Err(problem) => Err(problem),
         };
@@ -195,6 +199,7 @@ impl Server {
             | Action::Events
             | Action::Publish
             | Action::Fetch(_)
+            | Action::Schedule
             | Action::Proxy(_)
             | Action::Session => {
                 unreachable!("these are answered before")

@@ -31,6 +31,9 @@ pub const EVENTS_PATH: &str = "/events";
 /// Where subscriptions are whose events are fetched; a name and what is asked follow.
 pub const SUBSCRIPTIONS_PATH: &str = "/subscriptions";
 
+/// Where schedules are; a key follows.
+pub const SCHEDULES_PATH: &str = "/schedules";
+
 /// One gateway.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -301,6 +304,9 @@ pub struct Events {
     /// Whether there are subscriptions whose events are fetched, by who may read topics.
     #[serde(default)]
     pub is_fetched: bool,
+    /// Whether events are published at a time to come, by who may read topics.
+    #[serde(default)]
+    pub is_scheduled: bool,
 }
 
 /// A page's rows as a HAL list.

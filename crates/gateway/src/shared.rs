@@ -8,7 +8,9 @@ use std::sync::Arc;
 use chassis::http::{Inbound, Problem, Response, Stop};
 use chassis::identity::Verifier;
 use events::Broker;
+use events::schedules::Schedules;
 use http::HeaderMap;
+use http::request::Parts;
 use sessions::Memory;
 use views::Views;
 
@@ -22,6 +24,7 @@ use crate::proxy::Route;
 use crate::proxy::pool::AcrossCores;
 use crate::publishing::{self, Publishing};
 use crate::pulling::{self, Desks};
+use crate::scheduling;
 use crate::seal::Seal;
 use crate::streams::Streams;
 
@@ -44,6 +47,8 @@ pub(crate) struct Shared {
     pub(crate) broker: Arc<dyn Broker>,
     pub(crate) publishing: Publishing,
     pub(crate) desks: Desks,
+    /// What is published at a time to come, where that may be asked for.
+    pub(crate) schedules: Option<Schedules>,
     pub(crate) app: AppFiles,
     pub(crate) jar: Jar,
     pub(crate) sessions: Option<Sessions>,
@@ -102,6 +107,17 @@ impl Shared {
         headers: &'a HeaderMap,
     ) -> pulling::Ask<'a> {
         pulling::Ask { desks: &self.desks, stop: &self.stop, verb, subscription, headers }
+    }
+
+    /// What somebody asks about what is published at a time to come.
+    pub(crate) fn schedule<'a>(&'a self, key: &'a str, parts: &'a Parts) -> scheduling::Ask<'a> {
+        scheduling::Ask {
+            schedules: self.schedules.as_ref(),
+            broker: self.broker.as_ref(),
+            takers: &self.plan.publishes,
+            key,
+            parts,
+        }
     }
 
     /// Whether the process stops.

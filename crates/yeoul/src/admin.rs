@@ -46,12 +46,17 @@ pub(crate) struct Admin {
     pub(crate) controls: Controls,
     /// What was delivered elsewhere lately.
     pub(crate) logs: Logs,
+    /// Why what is due is not published, where that lasts.
+    pub(crate) overdue: Box<dyn Fn() -> Option<String> + Send + Sync>,
     pub(crate) guards: Box<dyn Fn() -> Value + Send + Sync>,
     pub(crate) views: Box<dyn Fn() -> Value + Send + Sync>,
     pub(crate) switches: Option<Box<dyn Switches>>,
     /// Who stores what is published beside the process, where there is a log for it.
     pub(crate) gateway: Option<Gateway>,
 }
+
+/// What schedules are called where they are stuck.
+const SCHEDULES: &str = "schedules";
 
 /// How long all stores together may take to say how their subscriptions are.
 const REPORTED_WITHIN: Duration = Duration::from_secs(2);
@@ -295,6 +300,7 @@ impl Admin {
             let stuck = status.map_or_else(|error| Some(error.to_string()), |it| it.stuck);
             all.extend(stuck.map(|reason| Stuck { name, reason }));
         }
+        all.extend((self.overdue)().map(|reason| Stuck { name: SCHEDULES, reason }));
         for relay in &self.controls.relays {
             let stuck = relay.status().stuck;
             all.extend(stuck.map(|reason| Stuck { name: relay.name(), reason }));

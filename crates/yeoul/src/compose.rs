@@ -16,6 +16,7 @@ mod pull;
 pub(crate) mod push;
 mod put_back;
 mod retention;
+mod schedules;
 pub(crate) mod sealing;
 mod sessions;
 mod store;

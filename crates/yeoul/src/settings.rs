@@ -9,6 +9,7 @@ mod look;
 mod mall;
 pub(crate) mod outboxes;
 mod retention;
+mod schedules;
 mod store;
 pub(crate) mod subscriptions;
 mod templates;
@@ -21,6 +22,7 @@ use std::path::{Path, PathBuf};
 
 use chassis::sealing::SealingKey;
 use chassis::settings::Tree;
+use events::schedules::Limits;
 use events::store::Host;
 use events::{Declared, Retention, Topic};
 use mistakes::{Line, Mistake, Mistakes};
@@ -73,6 +75,8 @@ pub(crate) struct Checked {
     pub(crate) outboxes: Vec<Outbox>,
     /// Who has events delivered elsewhere.
     pub(crate) subscriptions: Vec<Elsewhere>,
+    /// What may be published at a time to come, if anything.
+    pub(crate) schedules: Option<Limits>,
     pub(crate) definitions: Definitions,
     pub(crate) gateway: gateway::Plan,
     pub(crate) mall: Option<mall::Section>,
@@ -177,9 +181,7 @@ fn compile(
     let listeners = Listeners { outer: listen.unwrap_or(file.listen), inner: file.inner };
     let mut meant = hardly_meant(tree, &gateway, &listeners, composition.has_keys);
     meant.warnings.extend(located(tree, warnings.into_iter().chain(events.unused)));
-    let services = Some(&composition.services).filter(|services| !services.is_empty());
-    let unused = services.map(|services| gateway.unused_upstreams(services));
-    meant.warnings.extend(located(tree, unused.into_iter().flatten()));
+    meant.warnings.extend(located(tree, unused_upstreams(&gateway, composition)));
     Ok(Checked {
         listen: file.listen,
         inner: file.inner,
@@ -193,6 +195,7 @@ fn compile(
         sealing: None,
         outboxes: events.outboxes,
         subscriptions: events.subscriptions,
+        schedules: events.schedules,
         definitions,
         gateway,
         mall: file.mall,
@@ -202,12 +205,19 @@ fn compile(
     })
 }
 
+/// Upstreams that nothing leads to, where the composition knows which there are to be.
+fn unused_upstreams(gateway: &gateway::Plan, composition: &Composition) -> Vec<Mistake> {
+    let services = Some(&composition.services).filter(|services| !services.is_empty());
+    services.map(|services| gateway.unused_upstreams(services)).into_iter().flatten().collect()
+}
+
 /// Topics, who keeps them, whose tables are published to them, and who has them delivered.
 struct EventSide {
     topics: Topics,
     broker: Option<brokers::Settings>,
     outboxes: Vec<Outbox>,
     subscriptions: Vec<Elsewhere>,
+    schedules: Option<Limits>,
     /// Topics that are declared and hardly meant.
     unused: Vec<Mistake>,
 }
@@ -230,7 +240,8 @@ impl EventSide {
         let outboxes = found.or_default(events.outboxes(&topics.all, mentions.composition));
         let subscriptions =
             found.or_default(events.subscriptions(&topics.all, mentions.composition));
-        EventSide { topics, broker, outboxes, subscriptions, unused }
+        let schedules = found.or_default(events.schedules(is_own));
+        EventSide { topics, broker, outboxes, subscriptions, schedules, unused }
     }
 }
 

@@ -9,7 +9,7 @@ use super::routes::is_plain;
 use super::{List, On, PageHead, PlanBuilder, Takes};
 use crate::error_page::texts::Texts;
 use crate::paths::{Action, Verb};
-use crate::settings::{EVENTS_PATH, SUBSCRIPTIONS_PATH, Settings};
+use crate::settings::{EVENTS_PATH, SCHEDULES_PATH, SUBSCRIPTIONS_PATH, Settings};
 
 pub(super) fn compile(
     settings: &Settings,
@@ -22,13 +22,29 @@ pub(super) fn compile(
     }
     lists(settings, builder, mistakes);
     heads(settings, builder, mistakes);
-    let events = settings.events.as_ref().map_or(EVENTS_PATH, |events| events.path.as_str());
+    events(settings, builder, mistakes);
+    if let Some(app) = &settings.app {
+        builder.plan.app = true;
+        builder.plan.error_pages = app.error_pages;
+        builder.plan.error_texts = app
+            .error_texts
+            .as_ref()
+            .map(|texts| Texts::compile(texts, &mut mistakes.at(&["app", "error_texts"])));
+        for text in &app.paths {
+            builder.app.extend(mistakes.at(&["app", "paths"]).take(Pattern::parse(text)));
+        }
+    }
+}
+
+/// Topics, subscriptions and schedules.
+fn events(settings: &Settings, builder: &mut PlanBuilder, mistakes: &mut Mistakes) {
+    let path = settings.events.as_ref().map_or(EVENTS_PATH, |events| events.path.as_str());
     builder.plan.reads_topics = settings.events.as_ref().and_then(|events| events.role.clone());
-    if !is_plain(events) {
-        let says = format!("one path, without parameters. path=`{events}`");
+    if !is_plain(path) {
+        let says = format!("one path, without parameters. path=`{path}`");
         mistakes.at(&["events", "path"]).note(says);
     }
-    let path = format!("{}/{{topic}}", events.trim_end_matches('/'));
+    let path = format!("{}/{{topic}}", path.trim_end_matches('/'));
     builder.place(On::Outer, &path, get(Action::Events), &["events", "path"], mistakes);
     builder.plan.publishes =
         settings.events.as_ref().map(|it| it.publish.clone()).unwrap_or_default();
@@ -52,15 +68,12 @@ pub(super) fn compile(
             }
         }
     }
-    if let Some(app) = &settings.app {
-        builder.plan.app = true;
-        builder.plan.error_pages = app.error_pages;
-        builder.plan.error_texts = app
-            .error_texts
-            .as_ref()
-            .map(|texts| Texts::compile(texts, &mut mistakes.at(&["app", "error_texts"])));
-        for text in &app.paths {
-            builder.app.extend(mistakes.at(&["app", "paths"]).take(Pattern::parse(text)));
+    if settings.events.as_ref().is_some_and(|events| events.is_scheduled) {
+        let path = format!("{SCHEDULES_PATH}/{{key}}");
+        for on in [On::Outer, On::Inner] {
+            let methods = Some(vec![Method::GET, Method::PUT, Method::DELETE]);
+            let schedule = Takes { methods, action: Action::Schedule };
+            builder.place(on, &path, schedule, &["events", "schedules"], mistakes);
         }
     }
 }

@@ -252,7 +252,11 @@ fn is_closed(plan: &Plan, action: Action, method: &Method) -> bool {
         Action::Own(_) => true,
         Action::List(at) => !plan.lists[at].named || private(plan.lists[at].page),
         Action::Head(at) => private(plan.heads[at].page),
-        Action::Events | Action::Publish | Action::Fetch(_) | Action::Session => false,
+        Action::Events
+        | Action::Publish
+        | Action::Fetch(_)
+        | Action::Schedule
+        | Action::Session => false,
     }
 }
 

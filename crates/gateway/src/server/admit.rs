@@ -48,6 +48,8 @@ pub(super) enum Admitted {
         verb: Verb,
         subscription: String,
     },
+    /// The schedule of this key.
+    Schedule(String),
     Local(Local),
 }
 
@@ -306,6 +308,7 @@ impl Server {
                 | Action::Events
                 | Action::Publish
                 | Action::Fetch(_)
+                | Action::Schedule
                 | Action::Session => false,
             }
     }
@@ -367,7 +370,9 @@ impl Server {
                 let owner = Some(params.get(0).to_owned());
                 return Ok(Admitted::Local(Local { action, owner, html: false, who }));
             }
-            Action::Publish | Action::Fetch(_) => return self.enter_events(target, principal),
+            Action::Publish | Action::Fetch(_) | Action::Schedule => {
+                return self.enter_events(target, principal);
+            }
             Action::Page(page) | Action::Live(page) => (Some(params.get(0)), page),
             Action::Own(page) => (None, page),
             Action::List(at) if !plan.lists[at].named && principal.is_none() => {
@@ -395,21 +400,24 @@ impl Server {
         Ok(Admitted::Local(Local { action, owner: Some(owner), html, who }))
     }
 
-    /// Who publishes, or fetches what was published; this machine is asked for nothing.
+    /// Who publishes, now or later, or fetches what was published; this machine is asked for nothing.
     fn enter_events(
         &self,
         Target { action, params }: &Target,
         principal: Option<&Principal>,
     ) -> Result<Admitted, Problem> {
         let name = params.get(0).to_owned();
-        let Action::Fetch(verb) = *action else {
+        if *action == Action::Publish {
             self.check_publisher(&name, principal)?;
             return Ok(Admitted::Publish(name));
-        };
+        }
         if !self.face.is_local() {
             require(self.shared.plan.reads_topics.as_ref(), principal)?;
         }
-        Ok(Admitted::Fetch { verb, subscription: name })
+        Ok(match *action {
+            Action::Fetch(verb) => Admitted::Fetch { verb, subscription: name },
+            _ => Admitted::Schedule(name),
+        })
     }
 
     /// Who may not publish to a topic learns of it what who may read none does; this machine is asked for nothing.

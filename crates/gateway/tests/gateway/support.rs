@@ -179,6 +179,7 @@ impl World {
             broker: log.clone(),
             takers: gateway::Takers::Log(log.clone()),
             desks: gateway::Desks::new(),
+            schedules: None,
             app,
             metrics: metrics.clone(),
             stop: stop.clone(),

@@ -15,6 +15,7 @@ use chassis::http::{Listener, Stop};
 use chassis::identity::Verifier;
 use chassis::telemetry::Metrics;
 use events::local::Log;
+use events::schedules::Schedules;
 use events::store::{Host, LeftOut, Promise};
 use events::{Broker, Control, Database, Retry};
 use gateway::{AppFiles, Components, Gateway, Takers};
@@ -30,6 +31,7 @@ use super::outside;
 use super::ports::Ports;
 use super::push::{Pushed, Pushing, Stops};
 use super::retention;
+use super::schedules;
 use super::sessions::{self, Identity, Remembering, Storage};
 use super::store;
 use super::vouch;
@@ -70,6 +72,8 @@ pub(crate) struct Layer {
     remembering: Option<Remembering>,
     /// Tables of others whose rows it publishes, and its own of what it takes from outside.
     outboxes: Vec<Database>,
+    /// What is published at a time to come.
+    schedules: Option<Schedules>,
     /// Who has events delivered elsewhere.
     pub(crate) pushing: Option<Pushing>,
     pushed: Vec<Control>,
@@ -92,6 +96,8 @@ pub(crate) struct Stores {
     log: Option<Arc<Log>>,
     /// Who stores what is published from outside.
     takers: Takers,
+    /// What is published at a time to come, once it is open.
+    schedules: Option<Schedules>,
     promise: Promise,
     pub(crate) views: Views,
 }
@@ -136,7 +142,7 @@ impl Stores {
         };
         store::note(data, host)?;
         let promise = store::promise(host).await?;
-        Ok(Stores { broker, log, takers, promise, views })
+        Ok(Stores { broker, log, takers, schedules: None, promise, views })
     }
 }
 
@@ -208,7 +214,9 @@ impl Layer {
         let numbered = topics.taken.iter().filter(|_| host.is_none());
         let services: Vec<&str> = numbered.map(|it| it.topic.as_str()).collect();
         let events = Events { topics, broker: plan.broker, services: &services };
-        let stores = Stores::open(folder.path(), host, VIEWS, events, presentation).await?;
+        let mut stores = Stores::open(folder.path(), host, VIEWS, events, presentation).await?;
+        stores.schedules = schedules::open(folder.path(), host, plan.schedules).await?;
+        let takers = stores.takers.clone();
         let taking = outside::outboxes(&stores.takers);
         let mut outboxes = outboxes::open(&plan.outboxes).await?;
         outboxes.extend(taking.iter().map(outside::Outbox::database));
@@ -237,6 +245,8 @@ impl Layer {
         vouch::before_running(layer.data(), &layer.all(&controls), &relays).await?;
         run.extend(outboxes::loops(&layer.outboxes, &layer.broker, &layer.loops));
         run.extend(outside::keep(taking, &layer.broker, &layer.loops));
+        let due = |it| schedules::keep(it, takers, &layer.metrics, &layer.loops);
+        run.extend(layer.schedules.as_ref().map(due));
         // Events before requests: a page that is asked for first is already being caught up.
         layer.run(run);
         let controls = Controls { subscriptions: controls, relays };
@@ -260,8 +270,7 @@ impl Layer {
         let metrics = Metrics::new();
         // Two stops, because requests end first: what is under way still needs the loops and the stores.
         let connections = Stop::new();
-        let broker = stores.broker.clone();
-        let remembering = Remembering::of(&identity);
+        let (broker, remembering) = (stores.broker.clone(), Remembering::of(&identity));
         let gateway = Gateway::new(
             plan,
             Components {
@@ -272,6 +281,7 @@ impl Layer {
                 broker,
                 takers: stores.takers,
                 desks: pushing.as_ref().map(Pushing::desks).unwrap_or_default(),
+                schedules: stores.schedules.clone(),
                 app,
                 metrics: metrics.clone(),
                 stop: connections.clone(),
@@ -286,6 +296,7 @@ impl Layer {
             gateway,
             remembering,
             outboxes: Vec::new(),
+            schedules: stores.schedules,
             pushing,
             pushed: Vec::new(),
             logs: Logs::new(),
@@ -347,7 +358,8 @@ impl Layer {
         admin::watch_process(&self.metrics);
         admin::watch_relays(&self.metrics, controls.relays.clone());
         watch_views(&self.metrics, self.views.clone());
-        let (gateway, views) = (self.gateway.clone(), self.views.clone());
+        let (gateway, views, due) =
+            (self.gateway.clone(), self.views.clone(), self.schedules.clone());
         Arc::new(Admin {
             readiness: self.readiness.clone(),
             metrics: self.metrics.clone(),
@@ -356,6 +368,7 @@ impl Layer {
             store: self.promise.clone(),
             controls: Controls { subscriptions: self.all(&controls.subscriptions), ..controls },
             logs: self.logs.clone(),
+            overdue: Box::new(move || due.as_ref().and_then(schedules::stuck)),
             guards: Box::new(move || gateway.guards()),
             views: Box::new(move || views_json(&views)),
             switches,
@@ -419,6 +432,7 @@ impl Layer {
         }
         stores.extend(self.remembering.as_ref().map(Remembering::database));
         stores.extend_from_slice(&self.outboxes);
+        stores.extend(self.schedules.as_ref().map(Schedules::database));
         stores.extend(self.pushing.as_ref().map(Pushing::database));
         // At once: a server that is silent holds all of them up alike.
         tokio::join!(process::close(stores), self.end_views());

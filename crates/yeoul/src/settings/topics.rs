@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chassis::identity::Role;
 use events::partition::PARTITIONS_MAX;
+use events::schedules::Limits;
 use events::{Declared, Partitions, Retention, Topic};
 use gateway::settings::EVENTS_PATH;
 use mistakes::{Mistake, Mistakes};
@@ -17,6 +18,7 @@ use views::settings::View;
 use super::composition::Composition;
 use super::outboxes::{self, NamedTopic, Outbox};
 use super::retention::{Retain, WrongRetain};
+use super::schedules::{Around, SchedulesEntry};
 use super::store;
 use super::subscriptions::{self, Elsewhere, SubscriptionEntry};
 
@@ -42,6 +44,8 @@ pub(super) struct Events {
     /// Who has events delivered elsewhere, or fetches them.
     #[serde(default)]
     subscriptions: BTreeMap<String, SubscriptionEntry>,
+    /// Whether events are published at a time to come.
+    schedules: Option<SchedulesEntry>,
     /// Where receivers may be, beyond what is allowed by itself.
     #[serde(default)]
     allow: Vec<String>,
@@ -117,7 +121,8 @@ impl Events {
             return None;
         }
         let path = self.path.clone().unwrap_or_else(|| EVENTS_PATH.to_owned());
-        Some(gateway::settings::Events { path, role: self.role.clone(), publish, is_fetched })
+        let (role, is_scheduled) = (self.role.clone(), self.schedules.is_some());
+        Some(gateway::settings::Events { path, role, publish, is_fetched, is_scheduled })
     }
 
     /// Topics that somebody may publish to over HTTP.
@@ -256,6 +261,15 @@ impl Events {
             services: &composition.services,
         };
         subscriptions::compile(&section, topics)
+    }
+
+    /// What may be published at a time to come, if anything; `is_layer` where no service is in this process.
+    ///
+    /// # Errors
+    /// The mistake.
+    pub(super) fn schedules(&self, is_layer: bool) -> Result<Option<Limits>, Vec<Mistake>> {
+        let around = Around { is_taken: self.published().next().is_some(), is_layer };
+        self.schedules.as_ref().map(|written| written.compile(&around)).transpose()
     }
 
     /// Topics that such tables publish to, each with the path of who names it.

@@ -29,6 +29,22 @@ pub(crate) const REMEMBERED: &str = "CREATE TABLE remembered (
     CREATE INDEX remembered_key ON remembered (key, place);
     CREATE TABLE forgotten (partition INTEGER PRIMARY KEY, up_to INTEGER NOT NULL) STRICT;";
 
+/// Of who publishes at a time to come: see [`schedules`](crate::store::schedules).
+pub(crate) const SCHEDULES: &str = "CREATE TABLE schedule (
+    key TEXT PRIMARY KEY, token TEXT NOT NULL, moment TEXT NOT NULL, topic TEXT NOT NULL,
+    kind TEXT NOT NULL, subject TEXT, data TEXT, due INTEGER, look INTEGER, fired INTEGER,
+    published INTEGER, occurrences INTEGER NOT NULL) STRICT;
+    CREATE INDEX schedule_look ON schedule (look, key) WHERE look IS NOT NULL;
+    CREATE INDEX schedule_postponed ON schedule (due) WHERE look > due;
+    CREATE INDEX schedule_again ON schedule (published) WHERE due IS NOT NULL AND published IS NOT NULL;
+    CREATE INDEX schedule_over ON schedule (fired, key) WHERE due IS NULL;
+    CREATE TABLE schedule_count (shard INTEGER PRIMARY KEY, pending INTEGER NOT NULL) STRICT;
+    WITH RECURSIVE shards (shard) AS (SELECT 0 UNION ALL SELECT shard + 1 FROM shards WHERE shard < 63)
+        INSERT INTO schedule_count SELECT shard, 0 FROM shards;
+    CREATE TABLE schedule_lease (one INTEGER PRIMARY KEY CHECK (one = 1), fence INTEGER NOT NULL,
+        beat INTEGER NOT NULL, held INTEGER NOT NULL) STRICT;
+    INSERT INTO schedule_lease VALUES (1, 0, 0, 0);";
+
 pub(super) const INBOX: TableSet = TableSet {
     name: "inbox",
     steps: &[
