@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chassis::cores::Loop;
 use chassis::http::{Networks, Stop};
@@ -12,6 +13,7 @@ use chassis::sealing::SealingKey;
 use events::store::{Host, Location, Publishes, Tables};
 use events::{Broker, Clock, Control, Database, Handler, Relay, Retry, Subscription, Topic};
 use sessions::OnEnded;
+use tokio::sync::watch;
 
 use crate::error::Error;
 use crate::faults::Faults;
@@ -47,6 +49,8 @@ pub struct Components {
     pub sign_in: SignIn,
     /// How often one may sign up.
     pub sign_up: SignUp,
+    /// How long an order may be PENDING; for ever without it.
+    pub order_deadline: Option<Duration>,
     /// Whether an empty service is given the demo's users and products.
     pub seed: bool,
 }
@@ -124,6 +128,15 @@ pub struct Loops {
     pub controls: Vec<Control>,
 }
 
+/// What a loop is given that a service has beside its subscriptions.
+pub(crate) struct Beside {
+    pub(crate) database: Database,
+    /// `true` while the service rests.
+    pub(crate) paused: watch::Receiver<bool>,
+    /// Resolves when it is to end.
+    pub(crate) stop: Loop,
+}
+
 /// The loops of one service, while it is composed.
 pub(crate) struct Composed<'s> {
     components: &'s Components,
@@ -167,6 +180,18 @@ impl<'s> Composed<'s> {
         self.loops.controls.push(subscription.control());
         let stopped = self.stop.clone();
         self.loops.run.push(Box::pin(subscription.run(async move { stopped.stopped().await })));
+        self
+    }
+
+    /// One more loop, of what is to be done beside events.
+    pub(crate) fn beside<F>(mut self, make: impl FnOnce(Beside) -> F) -> Composed<'s>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let paused = self.components.faults.pause(self.name).handlers();
+        let (database, stopped) = (self.database.clone(), self.stop.clone());
+        let stop = Box::pin(async move { stopped.stopped().await });
+        self.loops.run.push(Box::pin(make(Beside { database, paused, stop })));
         self
     }
 

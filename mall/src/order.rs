@@ -5,10 +5,13 @@
 //! orders be taken while product is down; only a product whose policy is `reject` is asked first,
 //! through the guard.
 //!
+//! Where orders have a deadline, one that is still PENDING then is rejected.
+//!
 //! It decides by its own rows alone and reads no view.
 
 mod api;
 mod command;
+mod deadline;
 mod decide;
 pub(crate) mod described;
 pub(crate) mod handlers;
@@ -25,7 +28,9 @@ use events::Database;
 
 pub use api::Server;
 
+use self::deadline::Deadlines;
 use self::handlers::{OnDelivery, OnProduct};
+use self::place::Intake;
 use crate::components::{Components, Loops, Opened};
 use crate::error::Error;
 use crate::idempotency::Running;
@@ -36,6 +41,8 @@ use crate::settings::Name;
 pub struct Service {
     opened: Opened,
     running: Running,
+    /// Where orders have one.
+    deadlines: Option<Deadlines>,
 }
 
 impl Service {
@@ -45,19 +52,27 @@ impl Service {
     /// See [`Error`].
     pub async fn open(components: Components) -> Result<Service, Error> {
         let opened = Opened::open(components, Name::Order, store::TABLES).await?;
-        Ok(Service { opened, running: Running::default() })
+        let deadlines = Deadlines::of(&opened.components, &opened.database);
+        Ok(Service { opened, running: Running::default(), deadlines })
     }
 
     /// What answers at `address` on one core; made on the core it serves.
     pub fn server(&self, address: SocketAddr) -> Server {
         let Opened { components, database, .. } = &self.opened;
-        Server::new(components, database.clone(), self.running.clone(), address)
+        let (running, deadlines) = (self.running.clone(), self.deadlines.clone());
+        let intake = Intake::new(components, database.clone(), running, deadlines);
+        Server::new(components, intake, address)
     }
 
     /// Its relay and its subscriptions.
     pub fn loops(&self, stop: &Stop) -> Loops {
         self.opened.loops(stop, |loops| {
-            loops.subscribe(Name::Product, OnProduct).subscribe(Name::Delivery, OnDelivery)
+            let loops = loops.subscribe(Name::Product, OnProduct);
+            let loops = loops.subscribe(Name::Delivery, OnDelivery);
+            match &self.deadlines {
+                Some(deadlines) => loops.beside(|it| deadlines.clone().run(it)),
+                None => loops,
+            }
         })
     }
 

@@ -13,6 +13,9 @@ use serde::{Deserialize, Serialize};
 /// The largest limit of sign-ins and sign-ups.
 const LIMIT_MAX: u32 = 60_000;
 
+/// The shortest time that an order is given: its deadline is looked at as often.
+const ORDER_DEADLINE_MIN: Span = Span(Duration::from_secs(1));
+
 /// Where account's public keys are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeysAt<'s> {
@@ -42,6 +45,8 @@ pub struct Settings {
     /// How often one may sign up.
     #[serde(default)]
     pub sign_up: SignUp,
+    /// How long an order may be PENDING before it is rejected; for ever without it.
+    pub order_deadline: Option<Span>,
     /// Whether the demo's users and products are written into an empty data folder.
     pub seed: bool,
     /// Where a process of its own finds the keys that tokens are verified with: `http://HOST:PORT/PATH`.
@@ -144,6 +149,9 @@ impl Settings {
         }
         if self.handlers.attempts == 0 {
             mistakes.at(&["handlers", "attempts"]).note("must be at least 1");
+        }
+        if self.order_deadline.is_some_and(|it| it < ORDER_DEADLINE_MIN) {
+            mistakes.at(&["order_deadline"]).note("must be at least 1s");
         }
         if self.keys_at().is_none() {
             let says = format!("must be `http://HOST:PORT/PATH`. keys=`{}`", self.keys);

@@ -45,7 +45,7 @@ use crate::store::{SCHEDULES, SERVED_SCHEDULES};
 use crate::topic::Topic;
 use moment::Moment;
 
-pub use runner::{Offered, Outlet, Published, Report};
+pub use runner::{Outlet, Published, Publishing, Report};
 
 /// Bytes a key may have.
 pub const KEY_BYTES_MAX: usize = 255;
@@ -71,7 +71,13 @@ pub const AGAIN_AFTER: Duration = Duration::from_secs(10);
 /// What the source of all of its events begins with; the key follows.
 const SOURCE: &str = "/schedules/";
 
-const TABLES: Tables = Tables { embedded: &[SCHEDULES], served: &[SERVED_SCHEDULES] };
+/// The migration that a service has in its own schema whose schedules are among its tables, in a file.
+pub const MIGRATION: &str = SCHEDULES;
+
+/// The same on a server.
+pub const SERVED_MIGRATION: &str = SERVED_SCHEDULES;
+
+const TABLES: Tables = Tables { embedded: &[MIGRATION], served: &[SERVED_MIGRATION] };
 
 /// What may be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,8 +168,18 @@ struct Shared {
     report: runner::Board,
 }
 
+/// What they are made with.
+pub struct Given {
+    /// What time it is.
+    pub clock: Clock,
+    /// Gives letters that no other definition has.
+    pub draw: Arc<dyn Fn() -> String + Send + Sync>,
+    /// What may be asked.
+    pub limits: Limits,
+}
+
 /// What a run of [`Schedules::put`] is given.
-struct Given {
+struct Asked {
     row: ScheduleRow,
     limit: u64,
     is_repeatable: bool,
@@ -176,18 +192,21 @@ struct Kept {
 }
 
 impl Schedules {
-    /// Opens those at this location, or makes a place for them. `draw` gives letters that no other definition has.
+    /// Opens those at this location, or makes a place for them.
     ///
     /// # Errors
     /// As of [`Database::at`].
-    pub async fn open(
-        location: Location,
-        clock: Clock,
-        draw: Arc<dyn Fn() -> String + Send + Sync>,
-        limits: Limits,
-    ) -> Result<Schedules, Error> {
+    pub async fn open(location: Location, given: Given) -> Result<Schedules, Error> {
         let is_shared = matches!(location, Location::Schema { .. });
-        let database = Box::pin(Database::at(location, TABLES, None, clock.clone())).await?;
+        let clock = given.clock.clone();
+        let database = Box::pin(Database::at(location, TABLES, None, clock)).await?;
+        Ok(Schedules::among(database, is_shared, given))
+    }
+
+    /// Those among the tables of a service, whose schema has [`MIGRATION`] or [`SERVED_MIGRATION`]; `is_shared` where other
+    /// instances may have the same.
+    pub fn among(database: Database, is_shared: bool, given: Given) -> Schedules {
+        let Given { clock, draw, limits } = given;
         let shared = Shared {
             database,
             clock,
@@ -198,7 +217,7 @@ impl Schedules {
             is_shared,
             report: runner::Board::default(),
         };
-        Ok(Schedules { shared: Arc::new(shared) })
+        Schedules { shared: Arc::new(shared) }
     }
 
     /// Where they are kept, for its end.
@@ -212,9 +231,28 @@ impl Schedules {
     /// # Errors
     /// [`Refusal`]: nothing was changed.
     pub async fn put(&self, key: &str, said: &Said) -> Result<Put, Refusal> {
-        Error::check("key", key.len(), KEY_BYTES_MAX).map_err(Refusal::Store)?;
         let shared = &*self.shared;
-        let now = (shared.clock)();
+        let asked = self.asked(key, said, (shared.clock)())?;
+        let turn = shared.turn.read().await;
+        let kept = shared.database.write(asked, |asked, tx| Box::pin(put(asked, tx))).await?;
+        drop(turn);
+        shared.sooner.notify_one();
+        let Kept { row, is_new } = kept;
+        Ok(Put { schedule: Schedule::of(&row)?, is_new })
+    }
+
+    /// Keeps one with whatever else a transaction of their database writes. It is seen at the next look.
+    ///
+    /// # Errors
+    /// As of [`put`](Self::put).
+    pub async fn put_with(&self, tx: &mut Tx<'_>, key: &str, said: &Said) -> Result<(), Refusal> {
+        let asked = self.asked(key, said, tx.now())?;
+        put(&asked, tx).await.map(drop)
+    }
+
+    fn asked(&self, key: &str, said: &Said, now: Timestamp) -> Result<Asked, Refusal> {
+        Error::check("key", key.len(), KEY_BYTES_MAX)?;
+        let shared = &*self.shared;
         let due = said.moment.first(now).ok_or(Refusal::Never)?;
         let limit = shared.limits.max_ahead;
         if due.duration_since(now).unsigned_abs() > limit && due > now {
@@ -230,13 +268,7 @@ impl Schedules {
             occurrences: 0,
         };
         let (limit, is_repeatable) = (shared.limits.max_pending, said.moment.is_after_a_while());
-        let given = Given { row, limit, is_repeatable };
-        let turn = shared.turn.read().await;
-        let kept = shared.database.write(given, |given, tx| Box::pin(put(given, tx))).await?;
-        drop(turn);
-        shared.sooner.notify_one();
-        let Kept { row, is_new } = kept;
-        Ok(Put { schedule: Schedule::of(&row)?, is_new })
+        Ok(Asked { row, limit, is_repeatable })
     }
 
     /// The one of this key, also one that is over for as long as it is known.
@@ -264,8 +296,8 @@ impl Schedules {
     }
 }
 
-async fn put(given: &Given, tx: &mut Tx<'_>) -> Result<Kept, Refusal> {
-    let Given { row, limit, is_repeatable } = given;
+async fn put(asked: &Asked, tx: &mut Tx<'_>) -> Result<Kept, Refusal> {
+    let Asked { row, limit, is_repeatable } = asked;
     rows::hold(tx, rows::shard(&row.key)).await?;
     let there = rows::find(tx, &row.key).await?;
     let had_waited = there.as_ref().is_some_and(|it| it.due.is_some());

@@ -19,14 +19,12 @@ use super::decide::{Input, State};
 use super::handlers::{Advanced, advance};
 use super::model::Order;
 use super::place::{self, Intake};
-use super::stock_check::StockCheck;
 use super::store;
 use super::wire;
 use crate::answers::{self, Filter, Search, Written, Wrote};
 use crate::components::Components;
 use crate::condition::{self, Conditions, Keep};
 use crate::edge::{Call, Content, Edge, Refusal};
-use crate::idempotency::Running;
 use crate::listed::Listed;
 use crate::settings::Name;
 
@@ -81,21 +79,12 @@ pub(super) fn routes() -> Vec<Route<Action>> {
 }
 
 impl Server {
-    pub(super) fn new(
-        components: &Components,
-        database: Database,
-        running: Running,
-        address: SocketAddr,
-    ) -> Server {
+    pub(super) fn new(components: &Components, intake: Intake, address: SocketAddr) -> Server {
         Server {
             edge: Edge::new(Name::Order, components, address),
             table: Router::of(routes()),
-            intake: Intake {
-                database: database.clone(),
-                running,
-                stock_check: StockCheck::new(components),
-            },
-            database,
+            database: intake.database.clone(),
+            intake,
         }
     }
 

@@ -8,6 +8,9 @@ use crate::named::named;
 /// Why an order without stock was cancelled, as its customer reads it.
 pub(super) const OUT_OF_STOCK: &str = "out of stock";
 
+/// Why an order was rejected whose product did not answer in time.
+pub(super) const TOO_LATE: &str = "not confirmed in time";
+
 /// Where an order stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
@@ -30,6 +33,8 @@ pub(super) enum Input {
     ProductOutOfStock,
     /// Its delivery was completed or returned.
     Delivered,
+    /// Product did not answer in time.
+    DeadlineReached,
     /// Somebody who may asks for its end.
     Cancel,
 }
@@ -43,6 +48,11 @@ pub(super) enum Step {
     Cancel {
         /// Why, where it was not the customer's wish.
         reason: Option<&'static str>,
+    },
+    /// The order becomes OrderRejected; OrderRejected is published.
+    Reject {
+        /// Why.
+        reason: &'static str,
     },
     /// The row remembers that the goods arrived.
     RememberDelivery,
@@ -61,6 +71,9 @@ pub(super) fn step(state: State, delivered: bool, input: Input) -> Step {
 
         (S::Pending, _, I::ProductOutOfStock) => Step::Cancel { reason: Some(OUT_OF_STOCK) },
         (_, _, I::ProductOutOfStock) => Step::Nothing,
+
+        (S::Pending, _, I::DeadlineReached) => Step::Reject { reason: TOO_LATE },
+        (_, _, I::DeadlineReached) => Step::Nothing,
 
         (_, false, I::Delivered) => Step::RememberDelivery,
         (_, true, I::Delivered) => Step::Nothing,
@@ -132,16 +145,18 @@ mod tests {
         let ended = Step::Refuse("the order was rejected");
         let none = Step::Nothing;
         let keep = Step::RememberDelivery;
-        let inputs = [I::StockDecreased, I::ProductOutOfStock, I::Delivered, I::Cancel];
+        let reject = Step::Reject { reason: TOO_LATE };
+        let inputs =
+            [I::StockDecreased, I::ProductOutOfStock, I::DeadlineReached, I::Delivered, I::Cancel];
         let table = [
-            (S::Pending, false, [Step::Confirm, short, keep, cancel]),
-            (S::Pending, true, [Step::Confirm, short, none, late]),
-            (S::Placed, false, [none, none, keep, cancel]),
-            (S::Placed, true, [none, none, none, late]),
-            (S::Cancelled, false, [none, none, keep, none]),
-            (S::Cancelled, true, [none, none, none, none]),
-            (S::Rejected, false, [none, none, keep, ended]),
-            (S::Rejected, true, [none, none, none, ended]),
+            (S::Pending, false, [Step::Confirm, short, reject, keep, cancel]),
+            (S::Pending, true, [Step::Confirm, short, reject, none, late]),
+            (S::Placed, false, [none, none, none, keep, cancel]),
+            (S::Placed, true, [none, none, none, none, late]),
+            (S::Cancelled, false, [none, none, none, keep, none]),
+            (S::Cancelled, true, [none, none, none, none, none]),
+            (S::Rejected, false, [none, none, none, keep, ended]),
+            (S::Rejected, true, [none, none, none, none, ended]),
         ];
         for (state, delivered, steps) in table {
             for (input, expected) in inputs.into_iter().zip(steps) {

@@ -77,6 +77,11 @@ pub(super) async fn advance(
             order.reason = reason.map(str::to_owned);
             "OrderCancelled"
         }
+        Step::Reject { reason } => {
+            order.state = State::Rejected;
+            order.reason = Some(reason.to_owned());
+            "OrderRejected"
+        }
     };
     order.sequence += 1;
     store::update(tx, order).await?;

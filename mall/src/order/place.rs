@@ -5,7 +5,7 @@
 //! 2. **The product.** The replica decides whether product has to be asked; everything that can
 //!    refuse (404, 412, 409 or 503 of the stock check, another price, in this order) does so now, while nothing of the
 //!    order is written. What product said of its stock is kept even where the order ends by it.
-//! 3. **The transaction.** The order, its OrderPlaced, the remembered answer and what product
+//! 3. **The transaction.** The order, its OrderPlaced, its deadline where it has one, the remembered answer and what product
 //!    answered are written together, or none of them. The key is looked up again in it: whoever
 //!    asked twice around a restart or a dropped connection finds the first answer here.
 //!
@@ -18,6 +18,7 @@ use events::{Cause, Database};
 use http::StatusCode;
 
 use super::command::Command;
+use super::deadline::Deadlines;
 use super::decide::{Beginning, begin, is_refused};
 use super::handlers::publish;
 use super::model::{Order, Replica};
@@ -25,6 +26,7 @@ use super::stock_check::{Availability, StockCheck};
 use super::store;
 use super::wire::OrderBody;
 use crate::answers::Wrote;
+use crate::components::Components;
 use crate::condition::Conditions;
 use crate::edge::{Call, Refusal};
 use crate::idempotency::{self, Answered, Lookup, Once, Remembered, Running};
@@ -33,8 +35,10 @@ use crate::settings::Name;
 /// What orders are taken with.
 pub(super) struct Intake {
     pub(super) database: Database,
-    pub(super) running: Running,
-    pub(super) stock_check: StockCheck,
+    running: Running,
+    stock_check: StockCheck,
+    /// Where orders have one.
+    deadlines: Option<Deadlines>,
 }
 
 /// One request for an order.
@@ -59,9 +63,20 @@ struct Placement {
     news: Option<Replica>,
     once: Option<Once>,
     cause: Cause,
+    deadlines: Option<Deadlines>,
 }
 
 impl Intake {
+    /// What takes orders into this database.
+    pub(super) fn new(
+        components: &Components,
+        database: Database,
+        running: Running,
+        deadlines: Option<Deadlines>,
+    ) -> Intake {
+        Intake { database, running, stock_check: StockCheck::new(components), deadlines }
+    }
+
     /// Takes the order, or answers why not.
     pub(super) async fn place(&self, request: Request<'_>) -> Result<Response, Refusal> {
         let Request { call, command, conditions, body } = request;
@@ -90,7 +105,8 @@ impl Intake {
         let Offer { product, news } = offer?;
         command.check_price(product.price)?;
         let order = command.into_order(product, call.trace.id().to_owned());
-        let placement = Placement { order, news, once, cause: call.cause(None) };
+        let (cause, deadlines) = (call.cause(None), self.deadlines.clone());
+        let placement = Placement { order, news, once, cause, deadlines };
         let answer =
             self.database.write(placement, |placement, tx| Box::pin(take(tx, placement))).await;
         // From here on the row answers for the key.
@@ -143,7 +159,7 @@ impl Intake {
 }
 
 async fn take(tx: &mut Tx<'_>, placement: &Placement) -> Result<Answered, Refusal> {
-    let Placement { order, news, once, cause } = placement;
+    let Placement { order, news, once, cause, deadlines } = placement;
     // Asked once more: the same key may have been used since the first look, by a call that took as long as this one. In
     // a file nobody else can write now; on a server whoever does so at the same time is met where the key is kept, below.
     if let Some(once) = once {
@@ -159,6 +175,9 @@ async fn take(tx: &mut Tx<'_>, placement: &Placement) -> Result<Answered, Refusa
     }
     let order = Order { id: store::insert(tx, order).await?, ..order.clone() };
     let published = publish(tx, "OrderPlaced", &order, cause).await?;
+    if let Some(deadlines) = deadlines {
+        deadlines.set(tx, order.id).await?;
+    }
     let location = format!("/orders/{}", order.id);
     let wrote = Wrote::new(&order.id, Some(published));
     let answer = Remembered::of(OrderBody::representation(&order), location, &wrote, once.as_ref());

@@ -73,6 +73,14 @@ pub(super) struct OfOrder {
     pub(super) order_id: u64,
 }
 
+/// The data of a DeadlineReached.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct DeadlineReached {
+    pub(super) order_id: u64,
+    pub(super) deadline: String,
+}
+
 /// What order reads of product's answer to the stock check.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -99,6 +99,7 @@ pub(crate) fn components(data: &Path, log: Arc<Log>, stock_check: SocketAddr) ->
         gateway: None,
         sign_in: Default::default(),
         sign_up: Default::default(),
+        order_deadline: None,
         seed: true,
     }
 }

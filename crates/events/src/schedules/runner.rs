@@ -23,7 +23,6 @@ use super::moment::limit_of_steps;
 use super::{AGAIN_AFTER, AT_ONCE, LOOK_EVERY, LOOK_EVERY_SHARED, OVER_KEPT, Said, Schedules};
 use crate::error::Error;
 use crate::event::Event;
-use crate::offer::{Offer, Outcome};
 use crate::store::schedules::{self as rows, Becomes, Change, ScheduleRow};
 use crate::topic::Topic;
 use crate::wait::Backoff;
@@ -31,13 +30,13 @@ use crate::wait::Backoff;
 /// Looks after which what is over is forgotten.
 const LOOKS_BEFORE_FORGETTING: u32 = 60;
 
-/// What becomes of an offer.
-pub type Offered<'a> = BoxFuture<'a, Result<Outcome, Error>>;
+/// Events on their way.
+pub type Publishing<'a> = BoxFuture<'a, Result<(), Error>>;
 
 /// Where events go that are due.
 pub trait Outlet: Send + Sync + 'static {
-    /// Stores an offer, each source and id once; resolves once it is on disk.
-    fn offer<'a>(&'a self, topic: &'a Topic, offer: Offer) -> Offered<'a>;
+    /// Stores events, each source and id once, all of them or none; resolves once they are on disk.
+    fn publish<'a>(&'a self, topic: &'a Topic, events: Vec<Event>) -> Publishing<'a>;
 
     /// One was published so much after it was due.
     fn published(&self, published: Published);
@@ -271,9 +270,8 @@ impl Schedules {
     async fn offer(&self, firings: &[Firing], outlet: &dyn Outlet) -> Result<(), String> {
         let Some(first) = firings.first() else { return Ok(()) };
         let events: Vec<Event> = firings.iter().map(|it| it.event.clone()).collect();
-        let offer = Offer::new(&events).map_err(|refused| refused.to_string())?;
-        let offered = outlet.offer(&first.said.topic, offer).await;
-        offered.map(drop).map_err(|error| error.to_string())
+        let published = outlet.publish(&first.said.topic, events).await;
+        published.map_err(|error| error.to_string())
     }
 }
 

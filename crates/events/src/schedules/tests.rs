@@ -15,7 +15,6 @@ use tokio::sync::oneshot;
 use super::moment::{Moment, STEP_MAX, Zone};
 use super::*;
 use crate::fixture::{ManualClock, topic, until};
-use crate::offer::{Offer, Outcome};
 use crate::store::location::Location;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -38,12 +37,11 @@ impl Received {
         self.events.lock().unwrap().iter().map(|it| format!("{} {}", it.kind, it.time)).collect()
     }
 
-    fn store(&self, offer: &Offer) {
-        let mut events = self.events.lock().unwrap();
-        for offered in &offer.events {
-            let is = |it: &Event| it.source == offered.source && it.id == offered.id;
-            if !events.iter().any(is) {
-                events.push(Event::from_json(&offered.bytes).unwrap());
+    fn store(&self, events: Vec<Event>) {
+        let mut all = self.events.lock().unwrap();
+        for event in events {
+            if !all.iter().any(|it| it.source == event.source && it.id == event.id) {
+                all.push(event);
             }
         }
     }
@@ -59,17 +57,17 @@ impl Received {
 }
 
 impl Outlet for Received {
-    fn offer<'a>(&'a self, topic: &'a Topic, offer: Offer) -> Offered<'a> {
+    fn publish<'a>(&'a self, topic: &'a Topic, events: Vec<Event>) -> Publishing<'a> {
         Box::pin(async move {
             self.offers.fetch_add(1, Ordering::SeqCst);
             if self.closed.lock().unwrap().contains(&topic.to_string()) {
                 return Err(Error::UnknownTopic);
             }
-            self.store(&offer);
+            self.store(events);
             if self.is_deaf.load(Ordering::SeqCst) {
                 std::future::pending::<()>().await;
             }
-            Ok(Outcome::Stored(Vec::new()))
+            Ok(())
         })
     }
 
@@ -118,7 +116,8 @@ async fn open(location: Location, clock: &ManualClock) -> Schedules {
     // Of another instance they are others.
     let beginning = unique();
     let draw = move || format!("{beginning}{}", drawn.fetch_add(1, Ordering::SeqCst));
-    Schedules::open(location, clock.component(), Arc::new(draw), LIMITS).await.unwrap()
+    let given = Given { clock: clock.component(), draw: Arc::new(draw), limits: LIMITS };
+    Schedules::open(location, given).await.unwrap()
 }
 
 fn unique() -> String {
@@ -196,8 +195,8 @@ fn an_event_says_when_it_was_due_and_by_which_schedule() {
 /// So many that are due in a minute.
 async fn many(location: Location, clock: &ManualClock, count: usize) -> Schedules {
     let limits = Limits { max_pending: count as u64, ..LIMITS };
-    let draw = Arc::new(unique);
-    let schedules = Schedules::open(location, clock.component(), draw, limits).await.unwrap();
+    let given = Given { clock: clock.component(), draw: Arc::new(unique), limits };
+    let schedules = Schedules::open(location, given).await.unwrap();
     let mut put = Vec::new();
     for at in 0..count {
         let schedules = schedules.clone();

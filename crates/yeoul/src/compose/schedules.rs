@@ -11,9 +11,9 @@ use chassis::cores::Loop;
 use chassis::http::Stop;
 use chassis::telemetry::Metrics;
 use chassis::{chance, clock, folder};
-use events::schedules::{Limits, Offered, Outlet, Published, Report, Schedules};
+use events::schedules::{Given, Limits, Outlet, Published, Publishing, Report, Schedules};
 use events::store::{Host, Location};
-use events::{Error, Offer, Topic};
+use events::{Error, Event, Offer, Topic};
 use gateway::Takers;
 
 use super::store;
@@ -50,7 +50,8 @@ pub(super) async fn open(
         }
     };
     let draw = Arc::new(|| chance::token(TOKEN_BYTES));
-    let opened = Box::pin(Schedules::open(location, clock::component(), draw, limits)).await;
+    let given = Given { clock: clock::component(), draw, limits };
+    let opened = Box::pin(Schedules::open(location, given)).await;
     opened.map(Some).map_err(|error| store::unopened("the store of schedules", host, &error))
 }
 
@@ -95,14 +96,15 @@ struct Road {
 }
 
 impl Outlet for Road {
-    fn offer<'a>(&'a self, topic: &'a Topic, offer: Offer) -> Offered<'a> {
+    fn publish<'a>(&'a self, topic: &'a Topic, events: Vec<Event>) -> Publishing<'a> {
         Box::pin(async move {
+            let offer = Offer::new(&events).map_err(|refused| refused.error)?;
             match &self.takers {
                 Takers::Nobody => Err(Error::UnknownTopic),
-                Takers::Log(log) => log.offer(topic, offer).await,
+                Takers::Log(log) => log.offer(topic, offer).await.map(drop),
                 Takers::Outboxes(all) => {
                     let outbox = all.iter().find(|it| it.topic() == topic);
-                    outbox.ok_or(Error::UnknownTopic)?.offer(offer).await
+                    outbox.ok_or(Error::UnknownTopic)?.offer(offer).await.map(drop)
                 }
             }
         })

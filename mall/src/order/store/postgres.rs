@@ -1,5 +1,7 @@
 //! Orders and the product replica as tables on this engine.
 
+use events::schedules::SERVED_MIGRATION;
+
 use crate::idempotency::store::postgres::TABLE as REMEMBERED;
 
 /// The schema, one migration after the other.
@@ -17,4 +19,5 @@ pub(in crate::order) const SCHEMA: &[&str] = &[
         version BIGINT NOT NULL, deleted BIGINT NOT NULL);",
     REMEMBERED,
     sessions::SERVED_TABLE,
+    SERVED_MIGRATION,
 ];

@@ -1,5 +1,6 @@
 //! Orders and the product replica as tables on this engine.
 
+use events::schedules::MIGRATION;
 use events::store::COUNTED;
 
 use crate::idempotency::store::sqlite::{TABLE as REMEMBERED, WITH_ETAG};
@@ -26,6 +27,7 @@ pub(in crate::order) const SCHEMA: &[&str] = &[
      CREATE INDEX orders_by_customer ON orders (customer_id, id);",
     COUNTED,
     "INSERT INTO counted VALUES ('orders', 'sequence', 0)",
+    MIGRATION,
 ];
 
 #[cfg(test)]

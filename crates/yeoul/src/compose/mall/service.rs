@@ -57,6 +57,7 @@ impl Surroundings<'_> {
             gateway: self.gateway,
             sign_in: settings.sign_in,
             sign_up: settings.sign_up,
+            order_deadline: settings.order_deadline.map(|it| it.0),
             seed: settings.seed,
         }
     }
