@@ -11,6 +11,7 @@
 #[cfg(test)]
 mod tests;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -47,6 +48,15 @@ pub(crate) struct ReplyHead {
     pub(crate) retry_after: Option<HeaderValue>,
 }
 
+/// Why there is no answer.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum NoAnswer {
+    /// No connection was made: nothing of the message was sent.
+    Unreached(String),
+    /// It was sent, or some of it, and perhaps had.
+    Unheard(String),
+}
+
 /// The connections to one receiver.
 pub(crate) struct Client {
     address: Address,
@@ -80,18 +90,28 @@ impl Client {
         message: &Message,
         now: Instant,
         within: Duration,
-    ) -> Result<ReplyHead, String> {
-        let answered = tokio::time::timeout(within, self.attempt(message, now)).await;
+    ) -> Result<ReplyHead, NoAnswer> {
+        let is_sent = AtomicBool::new(false);
+        let answered = tokio::time::timeout(within, self.attempt(message, now, &is_sent)).await;
         answered.unwrap_or_else(|_| {
             // Whoever is gone without a word is gone on all of them.
             self.idle().clear();
-            Err(format!("no answer within {within:?}"))
+            Err(match is_sent.into_inner() {
+                true => NoAnswer::Unheard(format!("no answer within {within:?}")),
+                false => NoAnswer::Unreached(format!("no connection within {within:?}")),
+            })
         })
     }
 
-    async fn attempt(&self, message: &Message, now: Instant) -> Result<ReplyHead, String> {
-        let no_answer = |error: &hyper::Error| format!("no answer: {error}");
+    async fn attempt(
+        &self,
+        message: &Message,
+        now: Instant,
+        is_sent: &AtomicBool,
+    ) -> Result<ReplyHead, NoAnswer> {
+        let no_answer = |error: &hyper::Error| NoAnswer::Unheard(format!("no answer: {error}"));
         if let Some(mut kept) = self.take(now) {
+            is_sent.store(true, Ordering::Relaxed);
             match kept.try_send_request(self.request(message)).await {
                 Ok(response) => return Ok(self.read(kept, response, now).await),
                 // It came back unsent: the receiver has nothing of it.
@@ -99,7 +119,9 @@ impl Client {
                 Err(broken) => return Err(no_answer(broken.error())),
             }
         }
-        let mut fresh = self.connect().await?;
+        is_sent.store(false, Ordering::Relaxed);
+        let mut fresh = self.connect().await.map_err(NoAnswer::Unreached)?;
+        is_sent.store(true, Ordering::Relaxed);
         let response = fresh.send_request(self.request(message)).await;
         let response = response.map_err(|error| no_answer(&error))?;
         Ok(self.read(fresh, response, now).await)

@@ -5,14 +5,22 @@
 //! | 2xx | delivered | success | – |
 //! | 429 with `Retry-After` | not now | success: he is there and says so | wait as long |
 //! | 503 with `Retry-After` | not now | not counted | wait as long |
+//! | 502, 503 or 504 by a probe | not now | failure | – |
 //! | 5xx at the first attempt, or by a probe | failed | failure | – |
 //! | 5xx at a later attempt | failed | not counted | – |
 //! | anything else | failed | success: he is there | – |
-//! | no answer: refused, broken, too late | failed | failure | – |
+//! | no connection | not now | failure | – |
+//! | no answer: broken, too late | failed | failure | – |
 //! | no answer, by a probe | not now | failure | – |
 //!
 //! A later attempt's 5xx is not counted, because one event that he cannot bear would open the circuit by being tried
-//! again and again, and hold up every key. A probe that meets nobody is no attempt at its event: he was known to be away.
+//! again and again, and hold up every key.
+//!
+//! **What is no attempt.** Who is not there had nothing of the event, so a connection that cannot be made is never its fault. A probe
+//! that meets nobody, or somebody in between who says so, is none either: he was known to be away. But what was sent and not
+//! answered may be what killed him, and so may what a proxy before him answers with 502: that is an attempt, so that an event which
+//! kills its receiver is parked, and a dead letter in the end. It is sent once for each attempt, whatever is refused while he
+//! starts again; and it is not every probe, since what was not now lets others go first.
 //! Pure.
 
 use std::time::Duration;
@@ -34,8 +42,10 @@ pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(60 * 60);
 pub(crate) enum Reply {
     /// An answer, with the pause that it asks for.
     Status { status: StatusCode, retry_after: Option<Duration> },
-    /// None, for this reason.
+    /// None to what was sent, for this reason.
     Nothing(String),
+    /// Nothing was sent: there is nobody, for this reason.
+    Nobody(String),
 }
 
 impl Reply {
@@ -43,7 +53,7 @@ impl Reply {
     pub(crate) fn status(&self) -> Option<u16> {
         match self {
             Reply::Status { status, .. } => Some(status.as_u16()),
-            Reply::Nothing(_) => None,
+            Reply::Nothing(_) | Reply::Nobody(_) => None,
         }
     }
 }
@@ -70,6 +80,9 @@ pub(crate) fn judge(reply: &Reply, attempt: u32, is_probe: bool) -> Judged {
             let pause = Some((*pause).clamp(RETRY_AFTER_MIN, RETRY_AFTER_MAX));
             Judged { answer: Answer::NotNow, outcome, pause }
         }
+        Reply::Status { status, .. } if is_probe && is_in_between(*status) => {
+            judged(Answer::NotNow, Some(Outcome::Failure))
+        }
         Reply::Status { status, .. } => {
             let outcome = match status.is_server_error() {
                 true if attempt == 1 || is_probe => Some(Outcome::Failure),
@@ -78,6 +91,7 @@ pub(crate) fn judge(reply: &Reply, attempt: u32, is_probe: bool) -> Judged {
             };
             judged(Answer::Failed(format!("the receiver answered {}", status.as_u16())), outcome)
         }
+        Reply::Nobody(_) => judged(Answer::NotNow, Some(Outcome::Failure)),
         Reply::Nothing(_) if is_probe => judged(Answer::NotNow, Some(Outcome::Failure)),
         Reply::Nothing(why) => judged(Answer::Failed(why.clone()), Some(Outcome::Failure)),
     }
@@ -85,6 +99,13 @@ pub(crate) fn judge(reply: &Reply, attempt: u32, is_probe: bool) -> Judged {
 
 fn is_pause(status: StatusCode) -> bool {
     matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
+}
+
+/// What is answered for somebody who is not there.
+fn is_in_between(status: StatusCode) -> bool {
+    let of_a_proxy =
+        [StatusCode::BAD_GATEWAY, StatusCode::SERVICE_UNAVAILABLE, StatusCode::GATEWAY_TIMEOUT];
+    of_a_proxy.contains(&status)
 }
 
 /// The pause that `Retry-After` asks for: seconds, or a date (RFC 9110, section 10.2.3).
@@ -109,8 +130,13 @@ mod tests {
     fn every_answer_is_judged_at_every_attempt() {
         use Outcome::{Failure, Success};
         let failed = |code: u16| Answer::Failed(format!("the receiver answered {code}"));
-        let refused = || Reply::Nothing("refused".to_owned());
+        let broken = || Reply::Nothing("broken".to_owned());
         let (done, later) = (Answer::Acknowledged, Answer::NotNow);
+        let bad_gateway = |code| status(code, None);
+        let proxied = |code| {
+            let by_a_probe = (Answer::NotNow, Some(Failure), None);
+            [(failed(code), Some(Failure), None), (failed(code), None, None), by_a_probe]
+        };
         // The first attempt, a later one, and a later one that probes.
         let attempts = [(1, false), (2, false), (2, true)];
         for (reply, expected) in [
@@ -127,8 +153,15 @@ mod tests {
                 [Some(Failure), None, Some(Failure)].map(|outcome| (failed(500), outcome, None)),
             ),
             (
-                refused(),
-                [Answer::Failed("refused".to_owned()), Answer::Failed("refused".to_owned()), later]
+                Reply::Nobody("refused".to_owned()),
+                attempts.map(|_| (later.clone(), Some(Failure), None)),
+            ),
+            (bad_gateway(502), proxied(502)),
+            (bad_gateway(503), proxied(503)),
+            (bad_gateway(504), proxied(504)),
+            (
+                broken(),
+                [Answer::Failed("broken".to_owned()), Answer::Failed("broken".to_owned()), later]
                     .map(|answer| (answer, Some(Failure), None)),
             ),
         ] {

@@ -40,8 +40,8 @@ pub enum AttemptResult {
     Delivered,
     /// He does not, for this reason.
     Failed(String),
-    /// He is asked again, and this counts as no attempt.
-    NotNow,
+    /// He is asked again, and this counts as no attempt; why he could not be asked, where that is so.
+    NotNow(Option<String>),
 }
 
 /// The newest attempts; a handle.

@@ -18,7 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::address::{Address, Allowed};
 use crate::binary::{self, Message};
-use crate::client::{Client, ReplyHead};
+use crate::client::{Client, NoAnswer, ReplyHead};
 use crate::judgement::{Judged, Reply, judge, retry_after};
 use crate::log::{Attempt, AttemptLog, AttemptResult, shortened};
 use crate::meters::Meters;
@@ -115,7 +115,8 @@ impl Subscriber {
                 let text = text.as_ref().and_then(|text| text.to_str().ok());
                 Reply::Status { status, retry_after: text.and_then(|text| retry_after(text, at)) }
             }
-            Err(why) => Reply::Nothing(why),
+            Err(NoAnswer::Unreached(why)) => Reply::Nobody(why),
+            Err(NoAnswer::Unheard(why)) => Reply::Nothing(why),
         }
     }
 
@@ -181,7 +182,7 @@ impl Receiver for Subscriber {
         }
         self.show_circuit();
         self.count(&answer, attempt, took);
-        let (status, result) = (reply.status(), result(&answer));
+        let (status, result) = (reply.status(), result(&answer, &reply));
         let (id, key) = (binary::id(event), event.key.clone());
         self.log.add(Attempt { at, id, key, attempt, status, took, result });
         answer
@@ -224,10 +225,13 @@ impl Drop for UnderWay<'_> {
 }
 
 /// What the log says of it.
-fn result(answer: &Answer) -> AttemptResult {
+fn result(answer: &Answer, reply: &Reply) -> AttemptResult {
     match answer {
         Answer::Acknowledged => AttemptResult::Delivered,
         Answer::Failed(reason) => AttemptResult::Failed(shortened(reason)),
-        Answer::NotNow => AttemptResult::NotNow,
+        Answer::NotNow => AttemptResult::NotNow(match reply {
+            Reply::Nobody(why) | Reply::Nothing(why) => Some(shortened(why)),
+            Reply::Status { .. } => None,
+        }),
     }
 }

@@ -260,7 +260,7 @@ fn what_is_under_way_when_the_process_is_told_to_end_is_waited_for_and_comes_onc
 #[test]
 fn a_receiver_who_is_away_is_left_alone_and_catches_up() {
     let receiver = Receiver::new();
-    let Some(pushing) = Pushing::to(&receiver, "attempts: 10, backoff: 10ms, timeout: 1s") else {
+    let Some(pushing) = Pushing::to(&receiver, "attempts: 2, backoff: 10ms, timeout: 1s") else {
         return;
     };
     let first = pushing.order();
@@ -270,8 +270,8 @@ fn a_receiver_who_is_away_is_left_alone_and_catches_up() {
     let orders: Vec<u64> = (0..30).map(|_| pushing.order()).collect();
     eventually_is("the circuit opens", &1.0, || pushing.metric("yeoul_push_circuit_state"));
     let failed = pushing.metric("yeoul_push_failed_total");
-    // What was refused before it opened are the attempts of a window and of what was under way beside it.
-    assert!(failed <= 5.0 + 16.0, "{failed} attempts failed");
+    // Nobody is there, which is no event's fault: an attempt is what broke off while it was under way.
+    assert!(failed <= 1.0, "{failed} attempts failed");
     stays("nobody is asked", Duration::from_secs(2), &failed, || {
         pushing.metric("yeoul_push_failed_total")
     });

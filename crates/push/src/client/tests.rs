@@ -42,8 +42,7 @@ impl Receiver {
                 tokio::spawn(Arc::clone(&accepting).serve(stream, connection));
             }
         });
-        let allowed = ["loopback"].into_iter().map(|it| it.parse().expect("an entry")).collect();
-        (receiver, Client::new(address.parse().expect("an address"), allowed))
+        (receiver, client(&address))
     }
 
     async fn serve(self: Arc<Receiver>, mut stream: TcpStream, connection: usize) {
@@ -72,10 +71,15 @@ impl Receiver {
     }
 }
 
+fn client(address: &str) -> Client {
+    let allowed = ["loopback"].into_iter().map(|it| it.parse().expect("an entry")).collect();
+    Client::new(address.parse().expect("an address"), allowed)
+}
+
 const WITHIN: Duration = Duration::from_secs(20);
 
 /// Posts, and waits until what is idle can be used again.
-async fn post(client: &Client, now: Instant, within: Duration) -> Result<StatusCode, String> {
+async fn post(client: &Client, now: Instant, within: Duration) -> Result<StatusCode, NoAnswer> {
     let message = Message { headers: HeaderMap::new(), body: Bytes::new() };
     let answered = client.post(&message, now, within).await;
     while !client.idle().iter().all(|it| it.sender.is_ready()) {
@@ -90,6 +94,7 @@ async fn a_request_that_its_receiver_may_have_had_is_not_sent_again() {
     let now = clock::now();
     assert_eq!(post(&client, now, WITHIN).await, Ok(StatusCode::NO_CONTENT));
     let refused = post(&client, now, WITHIN).await.unwrap_err();
+    let NoAnswer::Unheard(refused) = refused else { panic!("it was sent: {refused:?}") };
     assert!(refused.starts_with("no answer: "), "{refused}");
     assert_eq!(receiver.got(), [0, 0], "it had it once");
     assert_eq!(post(&client, now, WITHIN).await, Ok(StatusCode::NO_CONTENT));
@@ -124,7 +129,17 @@ async fn after_an_answer_that_did_not_come_no_idle_connection_is_used() {
     assert!(one.is_ok() && other.is_ok(), "{one:?} {other:?}");
     assert_eq!(client.idle().len(), 2, "side by side");
     let late = post(&client, now, Duration::from_millis(200)).await.unwrap_err();
-    assert_eq!(late, "no answer within 200ms");
+    assert_eq!(late, NoAnswer::Unheard("no answer within 200ms".to_owned()));
     post(&client, now, WITHIN).await.expect("an answer");
     assert_eq!(receiver.got().last(), Some(&2), "a fresh one");
+}
+
+#[tokio::test]
+async fn where_nobody_is_nothing_was_sent() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = format!("http://{}", listener.local_addr().expect("an address"));
+    drop(listener);
+    let client = client(&address);
+    let nobody = post(&client, clock::now(), WITHIN).await.unwrap_err();
+    assert!(matches!(&nobody, NoAnswer::Unreached(why) if why.contains("refused")), "{nobody:?}");
 }

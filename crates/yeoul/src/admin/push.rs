@@ -20,8 +20,8 @@ fn delivery(delivery: &Attempt) -> Value {
     let Attempt { at, id, key, attempt, status, took, result } = delivery;
     let (result, reason) = match result {
         AttemptResult::Delivered => ("delivered", None),
-        AttemptResult::Failed(reason) => ("failed", Some(reason)),
-        AttemptResult::NotNow => ("not now", None),
+        AttemptResult::Failed(reason) => ("failed", Some(reason.as_str())),
+        AttemptResult::NotNow(why) => ("not now", why.as_deref()),
     };
     let (at, ms) = (at.to_string(), took.as_secs_f64() * 1000.0);
     json!({
