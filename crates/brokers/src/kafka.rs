@@ -122,7 +122,7 @@ struct Kafka {
 /// # Errors
 /// [`Error::Environment`]: no server answers; connect again. [`Error::UnknownTopic`]: one of the topics is
 /// not there. [`Error::Partitions`]: it has another number of partitions. [`Error::Decode`]: a prefix that
-/// no topic can have.
+/// no topic can have. [`Error::Statement`]: they refuse to say how they are kept.
 pub async fn connect(settings: Settings, clock: Clock) -> Result<Arc<dyn Broker>, Error> {
     let Settings { servers, prefix, topics, patience } = settings;
     let client = Arc::new(Client::new(&servers, patience));
@@ -252,6 +252,10 @@ impl Broker for Kafka {
 
     fn partitions(&self, topic: &Topic) -> Result<Partitions, Error> {
         self.topics.partitions(topic)
+    }
+
+    fn away(&self) -> Option<String> {
+        self.asker.why_away()
     }
 
     fn promise(&self) -> String {

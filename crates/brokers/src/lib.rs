@@ -8,6 +8,7 @@
 //! given its settings as values.
 
 pub mod kafka;
+mod later;
 
 use std::fmt;
 use std::str::FromStr;
@@ -54,6 +55,43 @@ pub async fn connect(
         kafka::create(&servers, &prefix, &topics, replicas, &kafka::KEPT, patience).await?;
     }
     kafka::connect(kafka::Settings { servers, prefix, topics, patience }, clock).await
+}
+
+/// A broker that may be used from now on, whether or not it was reached.
+pub struct Connected {
+    /// The same from now on.
+    pub broker: Arc<dyn Broker>,
+    /// Whether it answered: what is there could not be looked at otherwise.
+    pub is_there: bool,
+}
+
+/// As [`connect`], but for a broker that gives no answer: that one is connected to once it does, and whatever is asked of it
+/// until then is refused as the environment's trouble, with [`Broker::away`] saying why. Needs a runtime that goes on.
+///
+/// # Errors
+/// What waiting does not mend: as for [`connect`], but for [`Error::Environment`].
+pub async fn connect_or_wait(
+    settings: Settings,
+    topics: &[Declared],
+    clock: Clock,
+) -> Result<Connected, Error> {
+    match connect(settings.clone(), topics, clock.clone()).await {
+        Ok(broker) => Ok(Connected { broker, is_there: true }),
+        Err(away @ Error::Environment { .. }) => {
+            let address = settings.address.to_string();
+            let again: later::Connect = Box::new({
+                let topics = topics.to_vec();
+                move || {
+                    let (settings, topics, clock) =
+                        (settings.clone(), topics.clone(), clock.clone());
+                    Box::pin(async move { connect(settings, &topics, clock).await })
+                }
+            });
+            let broker = later::Later::new(topics, &address, &away, again);
+            Ok(Connected { broker: Arc::new(broker), is_there: false })
+        }
+        Err(error) => Err(error),
+    }
 }
 
 impl Settings {

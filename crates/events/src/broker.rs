@@ -177,6 +177,8 @@ pub struct Stored {
 pub struct NumberedId {
     /// Its outbox sequence.
     pub number: u64,
+    /// Where it comes from: what one publisher took from others has the sources of those.
+    pub source: String,
     /// Its id.
     pub id: String,
 }
@@ -403,6 +405,12 @@ pub trait Broker: Send + Sync + 'static {
     /// # Errors
     /// [`Error::UnknownTopic`].
     fn partitions(&self, topic: &Topic) -> Result<Partitions, Error>;
+
+    /// Why it cannot be reached at the moment, in words that name where it is; nothing while it answers, and of an engine
+    /// that is in this process.
+    fn away(&self) -> Option<String> {
+        None
+    }
 
     /// What an acknowledgement means here, in one sentence, for start-up and doctor: which disks an
     /// event is on before the answer, and what its loss would take.

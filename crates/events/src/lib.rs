@@ -139,6 +139,7 @@ mod lanes;
 mod marks;
 mod relay_progress;
 mod retention;
+mod standing;
 mod stillness;
 mod wait;
 

@@ -33,6 +33,7 @@ use crate::error::Error;
 use crate::offer::{Offer, Outcome, Refused};
 use crate::partition::numbers::Numbers;
 use crate::partition::{Numbered, Partition};
+use crate::standing::{Compared, strange};
 use crate::store::bounds::DATA_BYTES_MAX;
 use crate::store::database::Database;
 use crate::store::kept::Kept;
@@ -59,6 +60,8 @@ pub struct Outbox {
     declared: Declared,
     /// Somebody else was seen to publish to the topic.
     has_others: Arc<AtomicBool>,
+    /// Another store publishes as this one does.
+    is_closed: Arc<AtomicBool>,
     /// The newest number of each partition when it was looked last whether something is to be forgotten.
     looked: Arc<[AtomicU64]>,
 }
@@ -78,7 +81,8 @@ impl Outbox {
         let looked = Kept::places(Some(&publishes));
         let database = Box::pin(Database::at(location, TABLES, Some(publishes), clock)).await?;
         database.remember().await?;
-        Ok(Outbox { database, declared, has_others: Arc::default(), looked })
+        let (has_others, is_closed) = Default::default();
+        Ok(Outbox { database, declared, has_others, is_closed, looked })
     }
 
     /// What it is in, for its relay and its end.
@@ -134,6 +138,28 @@ impl Outbox {
         Ok(())
     }
 
+    /// A number of this topic that another store gave, before anything of this one is relayed: where one is found, both would
+    /// number over one another.
+    ///
+    /// # Errors
+    /// The broker's, or the store's: ask again later.
+    pub async fn number_of_another(&self, broker: &dyn Broker) -> Result<Option<Numbered>, Error> {
+        let Declared { topic, partitions } = &self.declared;
+        let mut all = Vec::new();
+        for partition in partitions.each() {
+            let found = broker.newest_ids(&topic.at(partition), topic.as_str()).await?;
+            let number = self.database.relayed_up_to(partition);
+            let found = self.database.compared(partition, found).await?;
+            all.push(Compared { relayed: Numbered { partition, number }, found });
+        }
+        Ok(strange(&all))
+    }
+
+    /// Takes nothing from here on: another store publishes as this one does, and what was taken waits for an operator.
+    pub fn close_to_offers(&self) {
+        self.is_closed.store(true, Ordering::Relaxed);
+    }
+
     fn note_others(&self) {
         self.has_others.store(true, Ordering::Relaxed);
     }
@@ -167,6 +193,9 @@ impl Outbox {
     /// partition wait for the broker: nothing was stored, ask again later. [`Error::Limit`] and [`Error::Gone`]: the condition
     /// cannot be looked at.
     pub async fn offer(&self, offer: Offer) -> Result<Outcome, Error> {
+        if self.is_closed.load(Ordering::Relaxed) {
+            return Err(Error::environment("another folder publishes to this topic"));
+        }
         let (declared, has_others) = (self.declared.clone(), self.has_others());
         let given = Given { offer, declared, has_others };
         let work = self.database.write(given, |given, tx| Box::pin(take(given, tx)));

@@ -23,7 +23,7 @@ use chassis::http::{Body, Path, Problem, Request, Response, Serve, Trace, json, 
 use chassis::telemetry::{METRICS_TYPE, Metrics};
 use events::store::Promise;
 use events::subscription::{Control, Ownership, PartitionStatus, Pause};
-use events::{Broker, relay};
+use events::{Broker, Database, relay};
 use gateway::Gateway;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
@@ -43,6 +43,10 @@ pub(crate) struct Admin {
     pub(crate) broker: Arc<dyn Broker>,
     /// What an acknowledged write means where state is.
     pub(crate) store: Promise,
+    /// Outboxes that others publish through.
+    pub(crate) taking: Vec<Database>,
+    /// Whether the process does its work while the broker is away.
+    pub(crate) goes_on_alone: bool,
     pub(crate) controls: Controls,
     /// What was delivered elsewhere lately.
     pub(crate) logs: Logs,
@@ -264,10 +268,16 @@ impl Admin {
     /// subscription and no relay is stuck.
     pub(crate) async fn report(&self) -> Health {
         let Health { mut ready, mut shown } = self.readiness.report();
+        let waits_for = self.waits_for().await;
         let Troubles { stuck, paused } = self.troubles().await;
+        // What waits for the broker alone keeps nobody from publishing: taken out of rotation all who take would be at once.
+        let kind = if waits_for.is_some() { "degraded" } else { "missing" };
+        ready &= waits_for.is_some() || stuck.is_empty();
         for Stuck { name, reason } in stuck {
-            ready = false;
-            shown["missing"][name] = reason.into();
+            shown[kind][name] = reason.into();
+        }
+        if let Some(why) = waits_for {
+            shown[kind]["broker"] = why.into();
         }
         shown["ready"] = ready.into();
         // A wish is no failure, and nobody is to forget it.
@@ -282,6 +292,19 @@ impl Admin {
         shown["acknowledgement"] = self.broker.promise().into();
         shown["store"] = json!({ "onDisk": self.store.is_on_disk, "says": self.store.says });
         Health { ready, shown }
+    }
+
+    /// Why the broker is away, where the process does its work all the same: what it takes is stored, and waits.
+    async fn waits_for(&self) -> Option<String> {
+        let why = self.broker.away().filter(|_| self.goes_on_alone)?;
+        let stored = async {
+            for outbox in &self.taking {
+                outbox.committed_by_now().await?;
+            }
+            Ok::<_, events::Error>(())
+        };
+        let stored = tokio::time::timeout(REPORTED_WITHIN, stored).await;
+        matches!(stored, Ok(Ok(()))).then_some(why)
     }
 
     /// The loops that do not go on. Asked for at each report and kept nowhere: one that is stuck now may go on by itself.
@@ -361,7 +384,15 @@ async fn metrics(admin: &Admin) -> Response {
 async fn subscriptions(controls: &[Control]) -> Result<Response, Problem> {
     let mut list = Vec::with_capacity(controls.len());
     for control in controls {
-        let status = control.status().await.map_err(|error| problem(&error))?;
+        let status = match control.status().await {
+            Ok(status) => status,
+            // Its store or the broker is away: that is how it is, and no reason to say nothing of the others.
+            Err(error) if error.is_environment() => {
+                list.push(unasked(control, &error));
+                continue;
+            }
+            Err(error) => return Err(problem(&error)),
+        };
         list.push(json!({
             "name": status.name,
             "topic": status.topic.as_str(),
@@ -375,6 +406,14 @@ async fn subscriptions(controls: &[Control]) -> Result<Response, Problem> {
         }));
     }
     Ok(json(StatusCode::OK, &list))
+}
+
+/// A subscription that cannot be asked how far it is.
+fn unasked(control: &Control, error: &events::Error) -> Value {
+    json!({
+        "name": control.name(), "topic": control.topic().as_str(), "position": null, "lag": null, "parked": null,
+        "stuck": error.to_string(), "partitions": [],
+    })
 }
 
 fn in_partition(status: &PartitionStatus) -> Value {

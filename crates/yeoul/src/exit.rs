@@ -26,6 +26,11 @@ impl Failure {
         Failure { code: 3, says: vec![says.to_string()], todo: todo.into() }
     }
 
+    /// The reason.
+    pub(crate) fn says(&self) -> String {
+        self.says.join(": ")
+    }
+
     /// Prints the reason and what to do.
     pub(crate) fn report(&self) -> ExitCode {
         for line in self.says.iter().chain([&self.todo]).filter(|line| !line.is_empty()) {

@@ -397,6 +397,84 @@ fn settings_without_a_place_for_what_is_published_are_refused_with_their_line() 
     assert!(checked.stdout.contains("by `yeoul serve` alone"), "{checked:?}");
 }
 
+/// What `/readyz` says.
+fn readyz(served: &Served) -> Answer {
+    Call::new("GET", format!("{}/readyz", served.admin)).send()
+}
+
+/// An outage of the broker and a restart, each of which is survived alone, are survived together.
+#[test]
+fn a_start_while_the_broker_is_away_takes_events_and_relays_them_once_it_comes() {
+    let _alone = alone();
+    let mut server = kafka::Server::start();
+    let folder = Folder::new();
+    let address = server.address();
+    let served = Served::on(&folder, &address, "sqlite");
+    let mut told: BTreeSet<String> = ["before".to_owned()].into();
+    let place = position(&served.send(&paid("before", 1)));
+    served.all_there(&told);
+    signal("KILL", served.program.pid());
+    drop(served);
+    server.kill();
+
+    let served = Served::on(&folder, &address, "sqlite");
+    for at in 0..30 {
+        position(&served.send(&paid(at, at % 5)));
+        told.insert(at.to_string());
+    }
+    assert_eq!(position(&served.send(&paid("before", 1))), place, "it knows what it took");
+    let ready = readyz(&served).expect(200).value();
+    let why = ready["degraded"]["broker"].as_str().expect("what it does without");
+    assert!(why.contains(&address), "{ready}");
+    assert_eq!((&ready["ready"], &ready["missing"]), (&json!(true), &json!({})), "{ready}");
+    let found = run(&["doctor", "--data", text(&folder.data())]).expect(3);
+    let broker = found.stdout.lines().find(|line| line.starts_with("WRONG broker: "));
+    let names =
+        |it: &str| it.contains(&address) && it.contains("see whether the broker runs there");
+    assert!(broker.is_some_and(names), "{found:?}");
+
+    // A folder that never published is not asked whose the topic is before the broker can say.
+    let anew = Folder::new();
+    let second = Served::on(&anew, &address, "sqlite");
+    position(&second.send(&paid("second", 1)));
+
+    // Killed and started once more before the broker comes.
+    signal("KILL", served.program.pid());
+    drop(served);
+    let served = Served::on(&folder, &address, "sqlite");
+    position(&served.send(&paid("last", 1)));
+    told.insert("last".to_owned());
+    server.start_again();
+    let there = served.all_there(&told);
+    assert_eq!(there.len(), told.len(), "each is there once, and none of the other folder's");
+    within(GOES_ON_BY, "all is well again", || {
+        let ready = readyz(&served);
+        let is_whole = ready.status == 200 && ready.value()["degraded"] == Value::Null;
+        is_whole.then_some(())
+    });
+    // The other one's numbers would be taken for copies of these: it waits for an operator, and takes no more.
+    within(GOES_ON_BY, "the second folder says whose the topic is", || {
+        let ready = readyz(&second);
+        let why = ready.value()["missing"]["paid"].as_str()?.to_owned();
+        (ready.status == 503 && why.contains("another folder publishes")).then_some(())
+    });
+    second.send(&paid("third", 1)).refusal(503);
+    assert_eq!(first_copies(&served.events().expect("read")).len(), there.len());
+
+    // Files that may have been put back are not numbered on before the broker says what it has.
+    let copy = Folder::new();
+    signal("KILL", served.program.pid());
+    drop(served);
+    let to = copy.data();
+    let done = std::process::Command::new("cp").arg("-a").args([&folder.data(), &to]).status();
+    assert!(done.expect("cp").success());
+    server.kill();
+    let file = folder.path().join("serve.yaml");
+    let start = ["serve", "-c", text(&file), "--data", text(&to), "--listen", "127.0.0.1:0"];
+    let refused = run(&start).expect(3);
+    assert!(refused.last_word().contains("once the broker is there"), "{refused:?}");
+}
+
 /// What was acknowledged is not left behind without a word, whichever of the settings is taken away.
 #[test]
 fn what_was_acknowledged_and_waits_keeps_settings_that_take_none_from_starting() {

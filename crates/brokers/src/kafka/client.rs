@@ -4,8 +4,8 @@
 //! Its questions block, so they are asked on threads that may. What it says by itself (a connection that
 //! broke, one that is back) is told as debugging: whoever publishes or reads meets the trouble and says so.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use events::{Error, Offset, TopicPartition};
@@ -38,6 +38,7 @@ const OWN_EVENTS_MAX: usize = 100;
 /// What all clients have in common.
 pub(super) struct Client {
     config: ClientConfig,
+    address: Arc<str>,
     pub(super) patience: Duration,
 }
 
@@ -46,7 +47,10 @@ pub(super) struct Client {
 pub(super) struct Asker {
     consumer: Arc<BaseConsumer<ClientLog>>,
     patience: Duration,
+    address: Arc<str>,
     away: Arc<AtomicBool>,
+    /// Why it gave no answer when it was asked last.
+    unanswered: Arc<Mutex<Option<String>>>,
 }
 
 /// Hears what the library says by itself.
@@ -70,7 +74,7 @@ impl Client {
             .set("allow.auto.create.topics", "false")
             .set("reconnect.backoff.max.ms", RECONNECT_MS_MAX.to_string())
             .set_log_level(RDKafkaLogLevel::Warning);
-        Client { config, patience }
+        Client { config, address: servers.to_string().into(), patience }
     }
 
     /// Settings for one client more.
@@ -84,8 +88,9 @@ impl Client {
 
     pub(super) fn asker(&self) -> Result<Asker, Error> {
         let consumer = self.config.create_with_context(ClientLog).map_err(trouble::of)?;
-        let (consumer, away) = (Arc::new(consumer), Arc::default());
-        Ok(Asker { consumer, patience: self.patience, away })
+        let (consumer, address) = (Arc::new(consumer), Arc::clone(&self.address));
+        let (away, unanswered) = Default::default();
+        Ok(Asker { consumer, patience: self.patience, address, away, unanswered })
     }
 }
 
@@ -222,10 +227,22 @@ impl Asker {
             question(&consumer, patience.min(ANSWER_WITHIN_MAX))
         });
         let answer = asked.await.map_err(|_| Error::Closed)?.map_err(trouble::of);
-        if answer.as_ref().is_err_and(Error::is_environment) {
+        let unanswered = answer.as_ref().err().filter(|error| error.is_environment());
+        *self.unanswered() = unanswered.map(Error::to_string);
+        if unanswered.is_some() {
             self.count_as_away();
         }
         answer
+    }
+
+    /// Why it gave no answer when it was asked last, and where it is.
+    pub(super) fn why_away(&self) -> Option<String> {
+        let why = self.unanswered().clone()?;
+        Some(format!("the broker gives no answer. address=`{}`, why=`{why}`", self.address))
+    }
+
+    fn unanswered(&self) -> MutexGuard<'_, Option<String>> {
+        self.unanswered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn count_as_away(&self) {

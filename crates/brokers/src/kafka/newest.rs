@@ -38,23 +38,11 @@ impl Readers {
         at: &TopicPartition,
         source: &str,
     ) -> Result<u64, Error> {
-        let _room = self.looking.acquire().await.map_err(|_| Error::Closed)?;
-        let marks = self.watermarks(name, at).await?;
-        let mut sought = SOUGHT_FIRST;
-        loop {
-            let stretch = Stretch::last(sought, &marks);
-            let is_all = stretch.after == marks.oldest || sought >= SOUGHT_MAX;
-            let mut newest = 0;
-            let higher = |event: Event| newest = newest.max(event.outbox_sequence.unwrap_or(0));
-            self.each_of(name, at, source, stretch, higher).await?;
-            if newest > 0 || is_all {
-                return Ok(newest);
-            }
-            sought = SOUGHT_MAX.min(sought * 4);
-        }
+        let found = self.newest_ids(name, at, source).await?;
+        Ok(found.iter().map(|it| it.number).max().unwrap_or(0))
     }
 
-    /// What the source has among the very newest, in the order in which it is stored.
+    /// What the source has among the newest events, in the order in which it is stored.
     pub(super) async fn newest_ids(
         &self,
         name: &str,
@@ -63,13 +51,20 @@ impl Readers {
     ) -> Result<Vec<NumberedId>, Error> {
         let _room = self.looking.acquire().await.map_err(|_| Error::Closed)?;
         let marks = self.watermarks(name, at).await?;
-        let mut found = Vec::new();
-        let note = |event: Event| {
-            let numbered = event.outbox_sequence.map(|number| NumberedId { number, id: event.id });
-            found.extend(numbered);
-        };
-        self.each_of(name, at, source, Stretch::last(SOUGHT_FIRST, &marks), note).await?;
-        Ok(found)
+        let mut sought = SOUGHT_FIRST;
+        loop {
+            let stretch = Stretch::last(sought, &marks);
+            let is_all = stretch.after == marks.oldest || sought >= SOUGHT_MAX;
+            let mut found = Vec::new();
+            let note = |Event { outbox_sequence, source, id, .. }: Event| {
+                found.extend(outbox_sequence.map(|number| NumberedId { number, source, id }));
+            };
+            self.each_of(name, at, source, stretch, note).await?;
+            if !found.is_empty() || is_all {
+                return Ok(found);
+            }
+            sought = SOUGHT_MAX.min(sought * 4);
+        }
     }
 
     /// Calls `note` with each event of the source there.

@@ -52,7 +52,14 @@ pub(super) async fn read(client: &Client, topics: &Topics) -> Result<Terms, Erro
     let answers = admin.describe_configs(&asked, &options).await.map_err(trouble::of)?;
     let mut by_name = BTreeMap::new();
     for answer in answers {
-        let answer = answer.map_err(|code| Error::environment(format!("kafka: {code}")))?;
+        let answer = answer.map_err(|code| {
+            let what = format!("kafka: {code}");
+            if trouble::is_refusal(code) {
+                Error::Statement { what }
+            } else {
+                Error::environment(what)
+            }
+        })?;
         let OwnedResourceSpecifier::Topic(name) = &answer.specifier else { continue };
         // Kafka answers in whatever order it likes.
         let known = topics.iter().find(|(_, known)| known.name == *name);

@@ -97,7 +97,7 @@ async fn find(
 /// resolves when all can be used.
 ///
 /// # Errors
-/// [`Error::Environment`]: no server answers, or they refused one; call again. [`Error::Partitions`]: one is
+/// [`Error::Environment`]: no server answers; call again. [`Error::Statement`]: they refused one. [`Error::Partitions`]: one is
 /// there already and has another number of partitions.
 pub async fn create(
     servers: &Servers,
@@ -129,10 +129,16 @@ pub async fn create(
                 let what = format!(
                     "kafka: topic {name} cannot be on {replicas} servers: there are not so many"
                 );
-                return Err(Error::environment(what));
+                return Err(Error::Statement { what });
             }
             Err((name, code)) => {
-                return Err(Error::environment(format!("kafka: no topic {name}: {code}")));
+                let what = format!("kafka: no topic {name}: {code}");
+                let refused = trouble::is_refusal(code);
+                return Err(if refused {
+                    Error::Statement { what }
+                } else {
+                    Error::environment(what)
+                });
             }
         }
     }

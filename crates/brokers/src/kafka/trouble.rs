@@ -16,6 +16,19 @@ pub(super) fn of(error: KafkaError) -> Error {
     }
 }
 
+/// Whether it is an answer that stays the same until somebody changes settings there or here.
+pub(super) fn is_refusal(code: Code) -> bool {
+    matches!(
+        code,
+        Code::TopicAuthorizationFailed
+            | Code::ClusterAuthorizationFailed
+            | Code::PolicyViolation
+            | Code::InvalidTopic
+            | Code::InvalidConfig
+            | Code::InvalidPartitions
+    )
+}
+
 /// Which of Kafka's errors it is.
 pub(super) fn code(error: &KafkaError) -> Option<Code> {
     match error {

@@ -13,7 +13,7 @@ use super::{OTHERS_SOUGHT, Outbox};
 use crate::broker::{Broker, Offset, Pending, Stored};
 use crate::error::Error;
 use crate::event::Event;
-use crate::fixture::altered_log::AlteredLog;
+use crate::fixture::altered_log::{AlteredLog, Uncounting};
 use crate::fixture::{clock, first, topic, until};
 use crate::local::Log;
 use crate::offer::{CAME_MAX, LOOKED_AT_MAX, Offer, Outcome, Unless};

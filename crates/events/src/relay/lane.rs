@@ -16,6 +16,7 @@ use crate::parking::how_to_skip;
 use crate::partition::numbers::Numbers;
 use crate::partition::{Numbered, Partition};
 use crate::relay_progress::Progress;
+use crate::standing::{Standing, standing};
 use crate::store::database::Database;
 use crate::store::options::{LeaseOutcome, Publishes};
 use crate::store::stepped;
@@ -233,7 +234,7 @@ impl Lane {
         let counted = self.broker.published(&self.at, &self.publishes.source).await?;
         let published = match counted {
             Some(published) => published,
-            None => self.noted_or_ahead().await?,
+            None => self.noted_or_above().await?,
         };
         let found = self.database.reconcile(self.number(published)).await?;
         let source = &self.at.partition.of(&self.publishes.source);
@@ -260,12 +261,28 @@ impl Lane {
         Ok(Reached { after: *gone.end(), published: *gone.end() })
     }
 
-    /// How far it got by its own note; by a broker that does not count, only where that has what was never numbered
-    /// here: others may publish under the same name, and nothing is to be left out for them.
-    async fn noted_or_ahead(&self) -> Result<u64, Error> {
-        let newest = self.broker.newest(&self.at, &self.publishes.source).await?;
-        let is_ahead = newest > self.database.numbered_up_to(self.at.partition);
-        Ok(if is_ahead { newest } else { self.database.relayed_up_to(self.at.partition) })
+    /// How far it got by its own note, where a broker does not count. Numbers that are there and were never given here belong
+    /// to another life of the store: what has them here gets others first.
+    async fn noted_or_above(&self) -> Result<u64, Error> {
+        let found = self.broker.newest_ids(&self.at, &self.publishes.source).await?;
+        let relayed = self.database.relayed_up_to(self.at.partition);
+        let found = found.into_iter().filter(|it| it.number > relayed).collect();
+        let seen = self.database.compared(self.at.partition, found).await?;
+        let Standing::GivenTwice { after, newest } = standing(relayed, &seen) else {
+            return Ok(relayed);
+        };
+        // A folder that was put back numbers above it from its start on.
+        if self.database.is_above(self.number(after), newest).await? {
+            return Ok(relayed);
+        }
+        self.database.move_up(self.number(after), newest).await?;
+        let source = &self.at.partition.of(&self.publishes.source);
+        self.record_lost(
+            source,
+            &(after + 1..=newest),
+            "the outbox ends before what the broker has of it",
+        );
+        Ok(newest)
     }
 
     /// What is gone stays in the status until the next start: nobody is to overlook it.

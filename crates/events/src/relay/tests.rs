@@ -11,7 +11,7 @@ use crate::Clock;
 use crate::broker::{Offset, Pending, READ_MAX, Stored};
 use crate::error::Error;
 use crate::event::{Cause, Draft, Event};
-use crate::fixture::altered_log::AlteredLog;
+use crate::fixture::altered_log::{AlteredLog, Uncounting};
 use crate::fixture::{clock, first, topic, until};
 use crate::local::Log;
 use crate::partition::numbers::Numbers;

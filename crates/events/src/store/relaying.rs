@@ -9,11 +9,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
+use crate::broker::NumberedId;
 use crate::error::Error;
 use crate::event::Event;
 use crate::marks::Publisher;
 use crate::partition::{Numbered, Partition};
 use crate::relay_progress::Progress;
+use crate::standing::{Own, Seen};
 use crate::store::bounds::{OUTBOX_KEPT, Reconciled};
 use crate::store::database::{Database, Engine};
 use crate::store::options::{LeaseOutcome, Reading};
@@ -137,6 +139,42 @@ impl Database {
         }
     }
 
+    /// Gives the rows of a partition after a number, none of which was relayed, other ones: above what the broker has up to
+    /// `published`, from which the relay goes on.
+    pub(crate) async fn move_up(&self, after: Numbered, published: u64) -> Result<(), Error> {
+        let moved = self.write((after, published), |(after, published), tx| {
+            Box::pin(tx.move_up(*after, *published))
+        });
+        moved.await?;
+        self.relayed(Numbered { number: published, ..after });
+        Ok(())
+    }
+
+    /// Whether no row after a number has one up to `newest`, and none will be given.
+    pub(crate) async fn is_above(&self, after: Numbered, newest: u64) -> Result<bool, Error> {
+        let last = Numbered { number: newest, ..after };
+        let given = (packed::pack(after), packed::pack(last));
+        let within = self.read(&given, |(after, last), rows| {
+            let select = "SELECT 1 FROM outbox WHERE sequence > ?1 AND sequence <= ?2 LIMIT 1";
+            Box::pin(async move { rows.find(select, &[after, last], |_| Ok::<_, Error>(())).await })
+        });
+        Ok(within.await?.is_none() && self.numbered_up_to(after.partition) >= newest)
+    }
+
+    /// What is here under each of these numbers of a partition, as far as it is another event than the broker has there.
+    pub(crate) async fn compared(
+        &self,
+        partition: Partition,
+        found: Vec<NumberedId>,
+    ) -> Result<Vec<Seen>, Error> {
+        let Some(origin) = self.origin() else { return Ok(Vec::new()) };
+        let given = (origin, partition, found);
+        let compare = self.read(&given, |(origin, partition, found), rows| {
+            Box::pin(compared_in(rows, *origin, *partition, found))
+        });
+        compare.await
+    }
+
     /// Whose rows the outbox's are, and what their ids begin with.
     pub(crate) fn origin(&self) -> Option<Origin<'_>> {
         self.kept().origin()
@@ -231,6 +269,27 @@ impl Database {
             Engine::Served(server) => Box::pin(server.save_relayed()).await,
         }
     }
+}
+
+async fn compared_in(
+    rows: &mut Rows<'_>,
+    origin: Origin<'_>,
+    partition: Partition,
+    found: &[NumberedId],
+) -> Result<Vec<Seen>, Error> {
+    let mut all = Vec::with_capacity(found.len());
+    for NumberedId { number, source, id } in found {
+        let own = match outbox::find(rows, origin, Numbered { partition, number: *number }).await {
+            Ok(None) => Own::Nothing,
+            Ok(Some(event)) if event.source == *source && event.id == *id => Own::Same,
+            Ok(Some(_)) => Own::Another,
+            // A row that is hurt says nothing of whose it was.
+            Err(Error::Damaged { .. }) => Own::Same,
+            Err(error) => return Err(error),
+        };
+        all.push(Seen { number: *number, own });
+    }
+    Ok(all)
 }
 
 /// Which events are read to be relayed.

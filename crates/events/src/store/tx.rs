@@ -309,6 +309,15 @@ impl Tx<'_> {
         }
     }
 
+    /// Gives the rows of the outbox after a number other ones, above what the broker has up to `published`.
+    pub(super) async fn move_up(&mut self, after: Numbered, published: u64) -> Result<(), Error> {
+        self.lock_partition(after.partition).await?;
+        match &mut self.rows.0 {
+            Engine::Embedded(rows) => rows.move_up(after, published),
+            Engine::Served(rows) => Box::pin(rows.move_up(after, published)).await,
+        }
+    }
+
     /// Saves how far the relay got, where the writer of a file does that.
     pub(super) async fn save_relayed(&mut self) -> Result<(), Error> {
         match &mut self.rows.0 {

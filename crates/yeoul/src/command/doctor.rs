@@ -96,6 +96,40 @@ impl Findings {
 fn beside(process: &Process, findings: &mut Findings) -> Result<(), Failure> {
     let answer = process.ask(&http::Method::GET, "/readyz")?;
     let (ready, report) = (answer.status().is_success(), answer.into_body());
+    reported(ready, &report, findings);
+    subscriptions(process, findings);
+    for relay in list(&asked(process, "/admin/relays", findings)) {
+        let name = relay["name"].as_str().unwrap_or_default();
+        match (relay["stuck"].as_str(), relay["lost"].as_str()) {
+            (None, None) => findings.good(name, format!("{} events wait", relay["lag"])),
+            (Some(reason), _) => {
+                let since = relay["since"].as_str().unwrap_or("its start");
+                findings.bad(name, format!("stuck since {since}: {reason}"));
+            }
+            // It goes on, but something that was acknowledged is not where it was: that is wrong also where
+            // nothing is stuck.
+            (None, Some(lost)) => findings.bad(name, lost),
+        }
+    }
+    for skipped in list(&asked(process, "/admin/skipped", findings)) {
+        findings.good("note", skip::line(skipped));
+    }
+    let dead = asked(process, "/admin/dead", findings);
+    match list(&dead).len() {
+        // Said above.
+        _ if dead.is_null() => {}
+        0 => findings.good("dead letters", "none"),
+        some => findings.bad("dead letters", format!("{some}; see `yeoul dead list`")),
+    }
+    Ok(())
+}
+
+/// What it says of itself.
+fn reported(ready: bool, report: &Value, findings: &mut Findings) {
+    if let Some(why) = report["degraded"]["broker"].as_str() {
+        let todo = "it takes events and keeps them meanwhile; see whether the broker runs there and can be reached from here";
+        findings.bad("broker", format!("{why}; {todo}"));
+    }
     if ready {
         findings.good("process", "ready");
     } else {
@@ -118,32 +152,19 @@ fn beside(process: &Process, findings: &mut Findings) -> Result<(), Failure> {
     } else {
         findings.risk("store", says);
     }
-    subscriptions(process, findings)?;
-    for relay in list(&process.get("/admin/relays")?) {
-        let name = relay["name"].as_str().unwrap_or_default();
-        match (relay["stuck"].as_str(), relay["lost"].as_str()) {
-            (None, None) => findings.good(name, format!("{} events wait", relay["lag"])),
-            (Some(reason), _) => {
-                let since = relay["since"].as_str().unwrap_or("its start");
-                findings.bad(name, format!("stuck since {since}: {reason}"));
-            }
-            // It goes on, but something that was acknowledged is not where it was: that is wrong also where
-            // nothing is stuck.
-            (None, Some(lost)) => findings.bad(name, lost),
-        }
-    }
-    for skipped in list(&process.get("/admin/skipped")?) {
-        findings.good("note", skip::line(skipped));
-    }
-    match list(&process.get("/admin/dead")?).len() {
-        0 => findings.good("dead letters", "none"),
-        some => findings.bad("dead letters", format!("{some}; see `yeoul dead list`")),
-    }
-    Ok(())
 }
 
-fn subscriptions(process: &Process, findings: &mut Findings) -> Result<(), Failure> {
-    for subscription in list(&process.get("/admin/subscriptions")?) {
+/// What the process answers; where it cannot, that is one finding among the others, since a report is wanted most then.
+fn asked(process: &Process, path: &str, findings: &mut Findings) -> Value {
+    process.get(path).unwrap_or_else(|refused| {
+        let place = "see its store and its broker, as `process` above and its log name them";
+        findings.bad(path, format!("cannot be told now: {}; {place}", refused.says()));
+        Value::Null
+    })
+}
+
+fn subscriptions(process: &Process, findings: &mut Findings) {
+    for subscription in list(&asked(process, "/admin/subscriptions", findings)) {
         let name = subscription["name"].as_str().unwrap_or_default();
         match subscription["stuck"].as_str() {
             None => {
@@ -153,7 +174,6 @@ fn subscriptions(process: &Process, findings: &mut Findings) -> Result<(), Failu
             Some(reason) => findings.bad(name, format!("stuck: {reason}")),
         }
     }
-    Ok(())
 }
 
 /// That a subscription takes nothing, until when and what ends it.

@@ -21,7 +21,7 @@ use crate::process;
 use crate::stores;
 
 /// What to do about it.
-const REMEDY: &str = "start it with the folder that published them, or set another `events.prefix`; several instances of a service share one `store: postgres://…`";
+pub(super) const REMEDY: &str = "start it with the folder that published them, or set another `events.prefix`; several instances of a service share one `store: postgres://…`";
 
 /// A service whose topic has what its folder never published.
 struct Stranger {
@@ -41,9 +41,12 @@ pub(super) async fn refuse(
     let found = find(data, broker, services).await;
     let found = found.map_err(|error| process::damaged("the numbers at the broker", &error))?;
     let Some(Stranger { service, number }) = found else { return Ok(()) };
-    let says =
-        format!("another folder publishes as this service. service=`{service}`, number=`{number}`");
-    Err(Failure::environment(says, REMEDY))
+    Err(Failure::environment(says(service.as_str(), number), REMEDY))
+}
+
+/// What is wrong.
+pub(super) fn says(service: &str, number: u64) -> String {
+    format!("another folder publishes as this service. service=`{service}`, number=`{number}`")
 }
 
 async fn find(

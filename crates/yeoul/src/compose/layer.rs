@@ -27,7 +27,7 @@ use super::broker::{self, Events, OpenBroker};
 use super::ended;
 use super::loops::Loops;
 use super::outboxes;
-use super::outside;
+use super::outside::{self, Taking};
 use super::ports::Ports;
 use super::push::{Pushed, Pushing, Stops};
 use super::retention;
@@ -74,6 +74,8 @@ pub(crate) struct Layer {
     outboxes: Vec<Database>,
     /// What is published at a time to come.
     schedules: Option<Schedules>,
+    /// Whether it does its work while the broker is away: what is published waits.
+    goes_on_alone: bool,
     /// Who has events delivered elsewhere.
     pub(crate) pushing: Option<Pushing>,
     pushed: Vec<Control>,
@@ -98,6 +100,8 @@ pub(crate) struct Stores {
     takers: Takers,
     /// What is published at a time to come, once it is open.
     schedules: Option<Schedules>,
+    /// Whether what the broker has was compared with the folder.
+    is_compared: bool,
     promise: Promise,
     pub(crate) views: Views,
 }
@@ -133,7 +137,7 @@ impl Stores {
         outside::left::refuse(data, host, taken).await?;
         // The broker before the views: it knows how many partitions each topic has, and refuses another number
         // before anything was changed.
-        let OpenBroker { broker, log } = broker::open(data, events).await?;
+        let OpenBroker { broker, log, is_compared } = broker::open(data, events).await?;
         info!("an acknowledgement means: {}", broker.promise());
         let takers = outside::takers(data, host, log.as_ref(), taken).await?;
         let views = match host {
@@ -142,7 +146,7 @@ impl Stores {
         };
         store::note(data, host)?;
         let promise = store::promise(host).await?;
-        Ok(Stores { broker, log, takers, schedules: None, promise, views })
+        Ok(Stores { broker, log, takers, schedules: None, is_compared, promise, views })
     }
 }
 
@@ -213,13 +217,14 @@ impl Layer {
         // On a server all instances number by the same outboxes.
         let numbered = topics.taken.iter().filter(|_| host.is_none());
         let services: Vec<&str> = numbered.map(|it| it.topic.as_str()).collect();
-        let events = Events { topics, broker: plan.broker, services: &services };
+        let broker = plan.broker;
+        let events = Events { topics, broker, services: &services, may_be_away: true };
         let mut stores = Stores::open(folder.path(), host, VIEWS, events, presentation).await?;
         stores.schedules = schedules::open(folder.path(), host, plan.schedules).await?;
         let takers = stores.takers.clone();
-        let taking = outside::outboxes(&stores.takers);
+        let taking = Taking::of(&stores.takers, stores.is_compared || host.is_some());
         let mut outboxes = outboxes::open(&plan.outboxes).await?;
-        outboxes.extend(taking.iter().map(outside::Outbox::database));
+        outboxes.extend(taking.outboxes().map(outside::Outbox::database));
         let pushing =
             Pushing::open(folder.path(), host, plan.subscriptions, &stores.broker).await?;
         note_admin(&mut folder, ports.admin.address())?;
@@ -232,7 +237,7 @@ impl Layer {
         let ended = identity.sessions.is_some().then_some(ended);
         let shown = plan.shown.clone();
         let mut layer = Layer::start(plan.gateway, &ports, stores, identity, folder, app, pushing)?;
-        layer.outboxes = outboxes;
+        (layer.outboxes, layer.goes_on_alone) = (outboxes, true);
         let retry = Retry { attempts: 3, backoff: Duration::from_secs(1) };
         let folds = layer.folds(VIEWS, &plan.topics.all, retry, &Interruptions::none()).await;
         let Loops { mut run, controls } = folds.and(layer.remember(retry));
@@ -243,8 +248,8 @@ impl Layer {
         let relays = outboxes::relays(&layer.outboxes, &layer.broker);
         // On what does not fit nothing may run: the loops would carry on from a wrong place.
         vouch::before_running(layer.data(), &layer.all(&controls), &relays).await?;
-        run.extend(outboxes::loops(&layer.outboxes, &layer.broker, &layer.loops));
-        run.extend(outside::keep(taking, &layer.broker, &layer.loops));
+        run.extend(outboxes::loops(&layer.outboxes, &layer.broker, &taking.held(), &layer.loops));
+        run.extend(taking.keep(&layer.broker, &layer.readiness, &layer.loops));
         let due = |it| schedules::keep(it, takers, &layer.metrics, &layer.loops);
         run.extend(layer.schedules.as_ref().map(due));
         // Events before requests: a page that is asked for first is already being caught up.
@@ -267,9 +272,8 @@ impl Layer {
     ) -> Result<Layer, Failure> {
         let cores = Cores::start(Cores::available())
             .map_err(|error| Failure::environment(error, "free some threads"))?;
-        let metrics = Metrics::new();
         // Two stops, because requests end first: what is under way still needs the loops and the stores.
-        let connections = Stop::new();
+        let (metrics, connections) = (Metrics::new(), Stop::new());
         let (broker, remembering) = (stores.broker.clone(), Remembering::of(&identity));
         let gateway = Gateway::new(
             plan,
@@ -297,6 +301,7 @@ impl Layer {
             remembering,
             outboxes: Vec::new(),
             schedules: stores.schedules,
+            goes_on_alone: false,
             pushing,
             pushed: Vec::new(),
             logs: Logs::new(),
@@ -365,6 +370,8 @@ impl Layer {
             metrics: self.metrics.clone(),
             settings,
             broker: self.broker.clone(),
+            taking: self.outboxes.clone(),
+            goes_on_alone: self.goes_on_alone,
             store: self.promise.clone(),
             controls: Controls { subscriptions: self.all(&controls.subscriptions), ..controls },
             logs: self.logs.clone(),

@@ -80,7 +80,7 @@ impl Mall {
         let (host, views) = (plan.host.as_ref(), Name::Mypage.as_str());
         let services = Name::ALL.map(Name::as_str);
         let services = if host.is_some() { &[] } else { &services[..] };
-        let events = Events { topics: &plan.topics, broker: plan.broker, services };
+        let events = Events::there(&plan.topics, plan.broker, services);
         let stores = Stores::open(folder.path(), host, views, events, presentation).await?;
         layer::note_admin(&mut folder, ports.admin.address())?;
 

@@ -38,10 +38,15 @@ fn inserted(outbox: &Outbox, Declared { topic, partitions }: &Declared) -> Inser
     }
 }
 
-/// Their relays, to be run.
-pub(super) fn loops(databases: &[Database], broker: &Arc<dyn Broker>, stop: &Stop) -> Vec<Loop> {
+/// Their relays, to be run; they rest while they are `held`.
+pub(super) fn loops(
+    databases: &[Database],
+    broker: &Arc<dyn Broker>,
+    held: &watch::Receiver<bool>,
+    stop: &Stop,
+) -> Vec<Loop> {
     let relay = |database: &Database| {
-        let relay = Relay::new(database.clone(), broker.clone());
+        let relay = Relay::new(database.clone(), broker.clone()).paused(held.clone());
         let stop = stop.clone();
         let run: Loop = Box::pin(relay.run(async move { stop.stopped().await }));
         run

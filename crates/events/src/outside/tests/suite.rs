@@ -321,3 +321,42 @@ async fn what_is_to_be_forgotten_is_looked_for_once_so_many_more_came() {
     // At 999 nobody looks, at 1,499 one does, at 1,999 it is 500 since.
     assert_eq!(forgotten, [0, 1496, 1496]);
 }
+
+#[tokio::test]
+async fn what_was_taken_before_the_topic_was_looked_at_is_known_by_the_number_that_it_gets_then() {
+    let (before, anew, folder) = (Place::new(), Place::new(), TempDir::new().unwrap());
+    let log = Arc::new(Log::open(folder.path(), &[topic("paid")], clock()).unwrap());
+    let at = topic("paid").first();
+    let broker: Arc<dyn Broker> = Arc::new(Uncounting(log.clone()));
+    let there = async |count: usize| {
+        until(async || match log.read(&at, Offset(0), 100).await.unwrap() {
+            read if read.len() == count => Ok(()),
+            read => Err(format!("{} of {count}", read.len())),
+        })
+        .await;
+    };
+    let outbox = before.open(1).await;
+    offer(&outbox, &[paid(1), paid(2), paid(3)]).await;
+    assert_eq!(outbox.number_of_another(&*broker).await.unwrap(), None, "nothing is there");
+    let running =
+        tokio::spawn(Relay::new(outbox.database(), broker.clone()).run(std::future::pending()));
+    there(3).await;
+    running.abort();
+    assert_eq!(outbox.number_of_another(&*broker).await.unwrap(), None, "all of it is its own");
+
+    let outbox = anew.open(1).await;
+    let given = offer(&outbox, &[paid(2), paid(4), paid(5), paid(6)]).await;
+    let another = outbox.number_of_another(&*broker).await.unwrap();
+    assert!(another.is_some(), "who never published finds another one");
+    let running =
+        tokio::spawn(Relay::new(outbox.database(), broker.clone()).run(std::future::pending()));
+    there(7).await;
+    running.abort();
+    let known = offer(&outbox, &[paid(2), paid(4), paid(5), paid(6)]).await;
+    assert!(known[0] > given[3] && known.is_sorted(), "{given:?} {known:?}");
+    let read = log.read(&at, Offset(0), 100).await.unwrap();
+    let numbers = read[3..].iter().filter_map(|it| it.event.outbox_sequence);
+    assert_eq!(numbers.collect::<Vec<_>>(), known.iter().map(|it| it.number).collect::<Vec<_>>());
+    outbox.close_to_offers();
+    assert!(outbox.offer(Offer::new(&[paid(7)]).unwrap()).await.unwrap_err().is_environment());
+}

@@ -225,3 +225,63 @@ async fn a_relay_without_progress_is_stuck_after_a_while_and_one_that_rests_is_n
     paused.send(true).unwrap();
     assert_eq!(control.status().stuck, None);
 }
+
+/// What every event of the topic says, by the number that it was given.
+async fn said(log: &Log) -> Vec<u64> {
+    let mut said = numbers(log).await;
+    said.sort_unstable();
+    said
+}
+
+#[tokio::test]
+async fn what_a_store_that_was_made_anew_took_before_its_first_look_is_no_copy_of_what_the_topic_has()
+ {
+    // Fewer than the topic has numbers, as many, and more.
+    for taken in [3, 5, 7] {
+        let (before, anew, place) = (Place::new(), Place::new(), TempDir::new().unwrap());
+        let log = log(&place);
+        let broker = || -> Arc<dyn Broker> { Arc::new(Uncounting(log.clone())) };
+        let service = before.open().await;
+        commit(&service, 1..=5).await;
+        let running = Running::start(Relay::new(service.clone(), broker()));
+        published(&*log, 1..=5).await;
+        running.stop().await;
+
+        let service = anew.open().await;
+        commit(&service, 11..=10 + taken).await;
+        let running = Running::start(Relay::new(service.clone(), broker()));
+        until(async || match said(&log).await {
+            said if said.len() as u64 == 5 + taken => Ok(()),
+            said => Err(format!("{said:?} {:?}", *running.status.borrow())),
+        })
+        .await;
+        commit(&service, 21..=22).await;
+        let all: Vec<u64> = (1..=5).chain(11..=10 + taken).chain(21..=22).collect();
+        until(async || match said(&log).await {
+            said if said == all => Ok(()),
+            said => Err(format!("{said:?}")),
+        })
+        .await;
+        let chained = chained(&*log).await;
+        assert!(chained.windows(2).all(|two| two[0].0 == two[1].1), "no gap: {chained:?}");
+        assert!(running.status.borrow().lost.is_some(), "and it is said");
+        running.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn what_was_published_before_a_kill_keeps_its_number() {
+    let (data, place) = (Place::new(), TempDir::new().unwrap());
+    let log = log(&place);
+    let service = data.open().await;
+    commit(&service, 1..=5).await;
+    let all = service.waiting(first(0), 5).await.unwrap();
+    log.publish(&topic("order").first(), all).await.unwrap();
+    drop(service);
+    let service = data.open().await;
+    let running = Running::start(Relay::new(service.clone(), Arc::new(Uncounting(log.clone()))));
+    commit(&service, 6..=7).await;
+    published(&*log, 1..=7).await;
+    assert_eq!(running.status.borrow().lost, None);
+    running.stop().await;
+}

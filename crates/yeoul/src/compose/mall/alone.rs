@@ -97,7 +97,7 @@ impl Alone {
         store::fits(folder.path(), plan.host.as_ref())?;
         let services = [name.as_str()];
         let services = if plan.host.is_some() { &[] } else { &services[..] };
-        let events = Events { topics: &plan.topics, broker: plan.broker.take(), services };
+        let events = Events::there(&plan.topics, plan.broker.take(), services);
         let broker = broker::connect(folder.path(), events).await?;
         layer::note_admin(&mut folder, ports.admin.address())?;
         let verifier = Verifier::of(&plan.issuer);
@@ -273,6 +273,8 @@ impl Equipment {
             metrics: self.metrics.clone(),
             settings,
             broker: stores.broker,
+            taking: Vec::new(),
+            goes_on_alone: false,
             store: stores.promise,
             controls,
             logs: Logs::new(),

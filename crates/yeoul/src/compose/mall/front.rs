@@ -83,7 +83,7 @@ impl Front {
         let (name, folds) = (kind.views(host.is_some()), kind.folds(host.is_some()));
         let presentation = Presentation::with_app(plan.definitions, plan.look, &app);
         let presentation = Presentation { folds, ..presentation };
-        let events = Events { topics: &plan.topics, broker: plan.broker, services: &[] };
+        let events = Events::there(&plan.topics, plan.broker, &[]);
         let stores = Stores::open(folder.path(), host, name, events, presentation).await?;
         layer::note_admin(&mut folder, ports.admin.address())?;
         let ended = verifier.ended().clone();

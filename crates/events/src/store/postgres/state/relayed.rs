@@ -23,6 +23,15 @@ const SAVED_EVERY: u64 = 256;
 /// Rows removed in one statement at most, so that a long outage is not paid for by one moment.
 const PRUNED_MAX: i64 = 1_000;
 
+/// Rows that get other numbers, by their keys: those after one up to another.
+#[derive(Clone, Copy)]
+struct MovedRows {
+    after: i64,
+    end: i64,
+    /// Their numbers are above this one.
+    above: i64,
+}
+
 impl OpenSchema {
     /// Reads how far relays of other instances got.
     pub(super) async fn load_relayed(&self) -> Result<(), Error> {
@@ -144,6 +153,38 @@ impl Rows<'_> {
         Ok(found)
     }
 
+    /// Gives the rows after a number, none of which was relayed, numbers of an epoch above `published`, in their order;
+    /// what is remembered of them knows them by those. Whoever numbers is locked out.
+    pub(in crate::store) async fn move_up(
+        &mut self,
+        after: Numbered,
+        published: u64,
+    ) -> Result<(), Error> {
+        let Some(publishes) = &self.open.kept.publishes else { return Ok(()) };
+        let sequence = self.sequence_of(publishes, after.partition).await?;
+        let above = epoch::after(published.max(self.newest_of(&sequence).await?))?;
+        let schema = &self.open.place;
+        let place = outbox::PLACE;
+        let renumber = format!(
+            "UPDATE {schema}.yeoul_outbox AS it SET number = moved.number FROM (
+                SELECT id, $4::BIGINT + row_number() OVER (ORDER BY {place}) AS number
+                FROM {schema}.yeoul_outbox WHERE topic = $1 AND {place} > $2 AND {place} <= $3) AS moved
+            WHERE it.id = moved.id"
+        );
+        let end = packed::end(after.partition) as i64;
+        let given = MovedRows { after: packed::pack(after) as i64, end, above: above as i64 };
+        let moved = self.move_rows(&renumber, publishes, given).await?;
+        if self.open.kept.takes_whole() {
+            let remember = format!(
+                "UPDATE {schema}.remembered SET place = {place} FROM {schema}.yeoul_outbox AS it
+                WHERE event = uuid_send(it.id) AND topic = $1 AND {place} > $2 AND {place} <= $3 AND number > $4"
+            );
+            self.move_rows(&remember, publishes, given).await?;
+        }
+        self.raise(&sequence, above + moved).await?;
+        self.note_epoch(publishes, above >> 32).await
+    }
+
     /// Has the next number of a partition be of an epoch above this one, if it would not be above it; how far it was
     /// numbered before.
     async fn number_above(&mut self, at: Numbered) -> Result<u64, Error> {
@@ -156,6 +197,19 @@ impl Rows<'_> {
             self.note_epoch(publishes, above >> 32).await?;
         }
         Ok(newest)
+    }
+
+    /// Changes the rows of a stretch; how many. As many as may wait are changed at once: the server's own limit is the only one.
+    async fn move_rows(
+        &mut self,
+        statement: &str,
+        publishes: &Publishes,
+        MovedRows { after, end, above }: MovedRows,
+    ) -> Result<u64, Error> {
+        let query = sqlx::query(AssertSqlSafe(statement.to_owned()));
+        let query = query.bind(publishes.topic.as_str()).bind(after).bind(end).bind(above);
+        let moved = query.execute(&mut *self.connection).await;
+        moved.map(|done| done.rows_affected()).map_err(|error| self.note(error))
     }
 
     /// What the sequence is called that numbers a partition.

@@ -226,6 +226,16 @@ impl Outbox {
         self.change(published.partition).reconcile(connection, relayed, published.number)
     }
 
+    /// Gives the rows after a number other ones, above what the broker has up to `published`.
+    pub(super) fn move_up(
+        &mut self,
+        connection: &Connection,
+        after: Numbered,
+        published: u64,
+    ) -> Result<(), Error> {
+        self.change(after.partition).move_up(connection, after.number, published)
+    }
+
     /// How far the relay once got in a partition.
     pub(super) fn once_relayed(&self, partition: Partition) -> Numbered {
         let lane = self.lane(partition);

@@ -104,6 +104,12 @@ impl<'t> Rows<'t> {
         outbox.reconcile(connection, published, relayed)
     }
 
+    /// Gives the rows of the outbox after a number other ones, above what the broker has up to `published`.
+    pub(crate) fn move_up(&mut self, after: Numbered, published: u64) -> Result<(), Error> {
+        let (connection, outbox) = self.own_outbox();
+        outbox.move_up(connection, after, published)
+    }
+
     /// Saves how far the relay got.
     pub(crate) fn save_relayed(&mut self) -> Result<(), Error> {
         match self.outbox() {

@@ -11,6 +11,9 @@
 //! 2. *The broker has less than was relayed*: the log lost its tail. What is kept is published again by the
 //!    relay, which goes on from what the broker has; what is not kept is reported.
 //! 3. *What the broker has* is saved as relayed: it is the one that knows.
+//!
+//! Of a broker that does not count numbers the relay tells by what is there ([`standing`](crate::standing)) which rows
+//! have to move up.
 
 use std::ops::RangeInclusive;
 
@@ -19,6 +22,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use crate::error::Error;
 use crate::partition::{Numbered, Partition};
 use crate::store::bounds::{OUTBOX_KEPT, Reconciled};
+use crate::store::sqlite::plumbing::connection::has_table;
 use crate::store::sqlite::plumbing::jump::Jump;
 use crate::store::sqlite::state::stepped;
 use crate::store::{epoch, packed};
@@ -120,7 +124,7 @@ impl Lane {
         if !self.state.reconciled && self.opened_at < published {
             // Only the first time: later the broker cannot have more than this file ever held.
             found.outbox_lost = Some(self.opened_at + 1..=published);
-            self.move_up(connection, published)?;
+            self.move_up(connection, self.opened_at, published)?;
         }
         if published < relayed {
             found.log_lost = Some(published + 1..=relayed);
@@ -132,22 +136,27 @@ impl Lane {
         Ok(found)
     }
 
-    /// Gives the rows that were written since the file was opened numbers of an epoch above `published`. Nobody has
-    /// seen their old ones: the relay has not run yet.
-    fn move_up(&mut self, connection: &Connection, published: u64) -> Result<(), Error> {
+    /// Gives the rows after a number, none of which was relayed, numbers of an epoch above `published`; what is remembered
+    /// of them knows them by those.
+    pub(super) fn move_up(
+        &mut self,
+        connection: &Connection,
+        after: u64,
+        published: u64,
+    ) -> Result<(), Error> {
         let above = epoch::after(published.max(self.state.last))?;
-        let shift = above - self.opened_at;
-        let (after, end) = (packed::pack(self.number(self.opened_at)), packed::end(self.partition));
-        // Twice, over the negative numbers: a row must not land on one that has yet to move.
-        let away = "UPDATE outbox SET sequence = -(sequence + ?1)
-            WHERE sequence > ?2 AND sequence <= ?3";
-        connection.execute(away, [shift, after, end])?;
-        connection.execute("UPDATE outbox SET sequence = -sequence WHERE sequence < 0", [])?;
+        let shift = above - after;
+        let span = [shift, packed::pack(self.number(after)), packed::end(self.partition)];
+        shift_rows(connection, "outbox", "sequence", span)?;
+        if has_table(connection, "remembered")? {
+            shift_rows(connection, "remembered", "place", span)?;
+        }
         self.state.jump = Jump { base: published, floor: above };
         super::note_jump(connection, self.partition, self.state.jump)?;
-        self.state.last =
-            if self.state.last > self.opened_at { self.state.last + shift } else { published };
-        Ok(())
+        let has_moved = self.state.last > after;
+        self.state.last = if has_moved { self.state.last + shift } else { published };
+        self.state.reconciled = true;
+        self.save(connection, published)
     }
 
     /// The sequences after `published` up to `relayed` whose rows are not kept any more.
@@ -161,6 +170,23 @@ impl Lane {
         let gone = published + 1..=relayed.min(oldest - 1);
         Ok((!gone.is_empty()).then_some(gone))
     }
+}
+
+/// Moves rows up by so much, whose keys are after one and up to another.
+fn shift_rows(
+    connection: &Connection,
+    table: &str,
+    column: &str,
+    span: [u64; 3],
+) -> Result<(), Error> {
+    // Twice, over the negative numbers: a row must not land on one that has yet to move.
+    let away = format!(
+        "UPDATE {table} SET {column} = -({column} + ?1) WHERE {column} > ?2 AND {column} <= ?3"
+    );
+    connection.execute(&away, span)?;
+    let back = format!("UPDATE {table} SET {column} = -{column} WHERE {column} < 0");
+    connection.execute(&back, [])?;
+    Ok(())
 }
 
 /// The oldest row of a partition that is kept.
