@@ -206,7 +206,10 @@ impl Broker for Kafka {
     }
 
     fn newest<'a>(&'a self, at: &'a TopicPartition, source: &'a str) -> Pending<'a, u64> {
-        Box::pin(async move { self.readers.newest_number(self.topics.name(at)?, at, source).await })
+        Box::pin(async move {
+            let name = self.topics.name(at)?;
+            self.readers.newest_number(name, at, source).await.map_err(not_at_the_moment)
+        })
     }
 
     fn newest_ids<'a>(
@@ -214,15 +217,19 @@ impl Broker for Kafka {
         at: &'a TopicPartition,
         source: &'a str,
     ) -> Pending<'a, Vec<NumberedId>> {
-        Box::pin(async move { self.readers.newest_ids(self.topics.name(at)?, at, source).await })
+        Box::pin(async move {
+            let name = self.topics.name(at)?;
+            self.readers.newest_ids(name, at, source).await.map_err(not_at_the_moment)
+        })
     }
 
     fn since<'a>(&'a self, at: &'a TopicPartition, time: Timestamp) -> Pending<'a, Offset> {
         Box::pin(async move {
             let name = self.topics.name(at)?;
-            match self.asker.first_since(name, at, time).await? {
+            let before = self.asker.first_since(name, at, time).await.map_err(not_at_the_moment)?;
+            match before {
                 Some(before) => Ok(before),
-                None => self.asker.end(name, at).await,
+                None => self.asker.end(name, at).await.map_err(not_at_the_moment),
             }
         })
     }
@@ -230,13 +237,15 @@ impl Broker for Kafka {
     fn end<'a>(&'a self, at: &'a TopicPartition) -> Pending<'a, Offset> {
         Box::pin(async move {
             let name = self.topics.name(at)?;
-            let end = self.asker.end(name, at).await?;
-            Ok(end)
+            self.asker.end(name, at).await.map_err(not_at_the_moment)
         })
     }
 
     fn watch<'a>(&'a self, at: &'a TopicPartition) -> Pending<'a, watch::Receiver<Offset>> {
-        Box::pin(async move { self.tails.watch(self.topics.name(at)?, at).await })
+        Box::pin(async move {
+            let name = self.topics.name(at)?;
+            self.tails.watch(name, at).await.map_err(not_at_the_moment)
+        })
     }
 
     fn join<'a>(&'a self, group: &'a str, topic: &'a Topic) -> Pending<'a, Member> {
@@ -263,8 +272,8 @@ impl Broker for Kafka {
     }
 }
 
-/// A topic that was there when one connected: a server that has just come back does not know all of them yet, and one
-/// that was deleted may be made anew.
+/// A topic that was there when one connected: a server that has just come back does not know all of them yet, one
+/// that was deleted may be made anew, and of a partition that nobody leads the client says that it is unknown.
 fn not_at_the_moment(error: Error) -> Error {
     match error {
         Error::UnknownTopic => {

@@ -139,6 +139,18 @@ async fn read_in_vain(broker: &dyn Broker, of: &TopicPartition) {
     assert!(why.is_environment() && why.to_string().contains("no record in time"), "{why}");
 }
 
+/// Whatever is asked of it, the answer is that it passes: nobody takes a partition without a leader for one that is hurt, or
+/// for none.
+async fn is_away(broker: &dyn Broker, of: &TopicPartition) {
+    let end = broker.end(of).await.map(drop);
+    let watch = broker.watch(of).await.map(drop);
+    let since = broker.since(of, jiff::Timestamp::UNIX_EPOCH).await.map(drop);
+    for asked in [end, watch, since] {
+        let why = asked.expect_err("nobody leads it");
+        assert!(why.is_environment(), "{why:?}");
+    }
+}
+
 /// Publishes on the first partition and reads it on, until the other thing is done.
 async fn beside(broker: &dyn Broker, other: impl Future<Output = ()>) {
     let busy = async {
@@ -201,6 +213,7 @@ async fn where_one_partition_has_nobody_who_answers_the_others_go_on_by_the_same
     .await;
     read_in_vain(&*broker, &away).await;
     beside(&*broker, read_in_vain(&*broker, &away)).await;
+    is_away(&*broker, &away).await;
     assert_eq!(watch.fetching.load(Ordering::SeqCst), before, "none begins anew");
 
     second.start_again();

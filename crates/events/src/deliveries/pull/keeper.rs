@@ -21,7 +21,7 @@ use tokio::sync::{mpsc, watch};
 use super::desk::{Ask, PullAsk, SettleAsk};
 use super::due::{Found, Wanted};
 use super::parcel::Parcel;
-use super::part::Part;
+use super::part::{Part, is_hurt};
 use super::shelf::Shelf;
 use super::tally::Tally;
 use super::turn::{Outcome, Standing, Work, load};
@@ -61,10 +61,8 @@ pub(super) struct Keeper {
     /// Leases that nobody heard of whom they were for.
     unclaimed: Vec<String>,
     shelf: Option<Shelf>,
-    /// The end of each partition; none before it has begun.
-    ends: Vec<watch::Receiver<Offset>>,
-    /// Of each partition why nothing is read of it, if that is so.
-    shut: Vec<Option<Error>>,
+    /// Where each partition ends, or why nothing is read of it; none before it has begun.
+    ends: Vec<Result<watch::Receiver<Offset>, Error>>,
     /// When it is begun anew, because there are such, or events that are out and could not be read.
     again_at: Option<Timestamp>,
     /// When the next parked event is due.
@@ -106,7 +104,6 @@ impl Keeper {
             unclaimed: Vec::new(),
             shelf: None,
             ends: Vec::new(),
-            shut: Vec::new(),
             again_at: None,
             next_due: None,
             is_unsure: false,
@@ -190,7 +187,10 @@ impl Keeper {
     /// Whether there is more to read, because what was written made room.
     fn has_more(&self, shelf: &Shelf) -> bool {
         let mut parts = shelf.parts.iter().zip(&self.ends);
-        shelf.takes_fresh() && parts.any(|(part, end)| part.has_more(*end.borrow()))
+        let has_more = |(part, end): (&Part, &Result<watch::Receiver<Offset>, Error>)| {
+            end.as_ref().is_ok_and(|end| part.has_more(*end.borrow()))
+        };
+        shelf.takes_fresh() && parts.any(has_more)
     }
 
     /// Does all that can be done now.
@@ -244,7 +244,7 @@ impl Keeper {
         match self.shelf.take() {
             Some(shelf) if !is_unsure || self.revision().await? == shelf.revision => Ok(shelf),
             _ => {
-                let shelf = load(&self.lanes, &self.shut).await?;
+                let shelf = load(&self.lanes, &self.ends).await?;
                 let again = now.checked_add(BACKOFF_MAX).unwrap_or(Timestamp::MAX);
                 self.again_at = shelf.is_half_known().then(|| self.again_at.unwrap_or(again));
                 Ok(shelf)
@@ -257,15 +257,14 @@ impl Keeper {
     async fn begin(&mut self) -> Result<(), Error> {
         // Before anything is lent: it may have been paused while nothing ran.
         self.context.hold.look().await?;
-        let (mut ends, mut shut) = (Vec::with_capacity(self.lanes.len()), Vec::new());
+        let mut ends = Vec::with_capacity(self.lanes.len());
         for lane in &self.lanes {
             // Any instance lends of any partition.
             lane.set_own();
-            ends.push(self.context.broker.watch(&lane.at).await?);
             beginning::mend_parked(lane, PAUSE_MAX).await?;
-            shut.push(beginning::recover(lane).await.err());
+            ends.push(end_of(lane).await);
         }
-        (self.ends, self.shut) = (ends, shut);
+        self.ends = ends;
         Ok(())
     }
 
@@ -297,7 +296,9 @@ impl Keeper {
         if shelf.touches_parked() {
             return Ok(self.after_this());
         }
-        let ends: Vec<Offset> = self.ends.iter_mut().map(|end| *end.borrow_and_update()).collect();
+        let end = |end: &mut watch::Receiver<Offset>| *end.borrow_and_update();
+        let ends: Vec<Offset> =
+            self.ends.iter_mut().map(|it| it.as_mut().map_or(Offset::BEGINNING, end)).collect();
         let attempts = self.timing.pace.attempts;
         let (mut lent, mut is_dry) = (Vec::with_capacity(self.waiting.len()), false);
         for PullAsk { limit, lease, is_at_once, .. } in &self.waiting {
@@ -379,8 +380,8 @@ impl Keeper {
             part.lane.set_lent(out.contains(&part.lane.at.partition.index()));
             let unread = || Some(beginning::with_remedy(&part.lane, part.unread.as_ref()?));
             let trouble = is_full.then(full).or_else(unread);
-            let is_passing = part.unread.as_ref().is_some_and(Error::is_environment);
-            stopped.extend(trouble.clone().filter(|_| is_full || !is_passing));
+            let is_hurt = part.unread.as_ref().is_some_and(is_hurt);
+            stopped.extend(trouble.clone().filter(|_| is_full || is_hurt));
             part.lane.set_trouble(trouble);
         }
         self.tally.set_stopped(stopped.len() == shelf.parts.len(), stopped.into_iter().next());
@@ -451,12 +452,21 @@ async fn fill_with_fresh(shelf: &mut Shelf, parcel: &mut Parcel, ends: &[Offset]
     }
 }
 
+/// Where a partition ends, once its place fits its log.
+async fn end_of(lane: &Lane) -> Result<watch::Receiver<Offset>, Error> {
+    let end = lane.context.broker.watch(&lane.at).await?;
+    beginning::recover(lane).await?;
+    Ok(end)
+}
+
 /// Resolves when a topic goes on.
-async fn moved(ends: &mut [watch::Receiver<Offset>]) {
-    if ends.is_empty() {
+async fn moved(ends: &mut [Result<watch::Receiver<Offset>, Error>]) {
+    let followed = ends.iter_mut().filter_map(|end| end.as_mut().ok());
+    let followed: Vec<_> = followed.map(|end| Box::pin(end.changed())).collect();
+    if followed.is_empty() {
         return pending().await;
     }
-    let any = select_all(ends.iter_mut().map(|end| Box::pin(end.changed()))).await;
+    let any = select_all(followed).await;
     if any.0.is_err() {
         // Nobody follows it any more: the process ends.
         pending::<()>().await;

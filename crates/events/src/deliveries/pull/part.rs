@@ -3,7 +3,8 @@
 //! It is read as far as somebody asks for events, and, when a shelf is made from the store, as far as something is out:
 //! what is out under a lease stands as out again, and what is there no more (its engine removed it, the log lost its tail)
 //! leaves its lease. What is hurt leaves it too; what only cannot be read for now stays out, and its lease is neither
-//! answered for nor ended until it is read: no other partition waits for that. What another instance lent or settled is not learnt here: the shelf is made anew.
+//! answered for nor ended until it is read: no other partition waits for that. What another instance lent or settled is not
+//! learnt here: the shelf is made anew.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::mem;
@@ -86,7 +87,7 @@ impl Part {
         };
         match &self.unread {
             // It is there still, and stays out: it is read when that is over.
-            Some(error) if error.is_environment() => HashSet::new(),
+            Some(error) if !is_hurt(error) => HashSet::new(),
             _ => mem::take(&mut self.leased).into_keys().collect(),
         }
     }
@@ -172,4 +173,10 @@ impl Part {
         let settlement = Settlement { lane, run: self.run, after, first, ahead, outcomes };
         (!settlement.is_empty()).then_some(settlement)
     }
+}
+
+/// Whether an operator has to step over it before anything behind it is read. Whatever else is in the way passes: to take
+/// that for hurt would have events handled twice.
+pub(super) fn is_hurt(error: &Error) -> bool {
+    matches!(error, Error::Damaged { .. } | Error::Gone { .. })
 }

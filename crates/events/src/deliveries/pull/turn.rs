@@ -48,19 +48,20 @@ impl Kept {
     }
 }
 
-/// A shelf of what the store has, with all read again that is out; of each lane why it is shut, if it is.
-pub(super) async fn load(lanes: &[Lane], shut: &[Option<Error>]) -> Result<Shelf, Error> {
+/// A shelf of what the store has, with all read again that is out; `begun` says of each lane why nothing is read of it, if
+/// that is so.
+pub(super) async fn load<T>(lanes: &[Lane], begun: &[Result<T, Error>]) -> Result<Shelf, Error> {
     let database = &lanes[0].context.database;
     let kept = database.read(lanes, |lanes, rows| Box::pin(Kept::read(rows, lanes))).await?;
     let lease = |row: &LeaseRow| (row.token.clone(), Lease::of_row(row));
     let mut leases: BTreeMap<String, Lease> = kept.leases.iter().map(lease).collect();
     let mut parts = Vec::with_capacity(lanes.len());
-    for ((lane, kept), shut) in lanes.iter().zip(kept.parts).zip(shut) {
+    for ((lane, kept), begun) in lanes.iter().zip(kept.parts).zip(begun) {
         let index = lane.at.partition.index();
         let all = leases.values().flat_map(|lease| &lease.entries);
         let leased = all.filter(|entry| entry.partition == index).cloned().collect();
         let mut part = Part::new(lane.clone(), kept, leased);
-        let gone = part.read_what_is_out(shut.as_ref()).await;
+        let gone = part.read_what_is_out(begun.as_ref().err()).await;
         let is_gone = |entry: &Entry| {
             entry.partition == index && entry.offset().is_some_and(|it| gone.contains(&it.0))
         };

@@ -1,6 +1,8 @@
 //! A partition that cannot be read keeps no other waiting.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::Mutex;
+
+use tokio::sync::watch;
 
 use super::*;
 use crate::broker::{Offset, Pending};
@@ -9,13 +11,35 @@ use crate::store::tests::execute;
 use crate::topic::TopicPartition;
 use crate::wait::BACKOFF_MAX;
 
-/// The log, whose second partition may be away.
-struct Leaderless {
+/// The log, whose second partition may be away: nothing is answered of it but why.
+struct Away {
     log: Arc<Log>,
-    is_away: AtomicBool,
+    why: Mutex<Option<Error>>,
 }
 
-impl AlteredLog for Leaderless {
+impl Away {
+    fn now(log: &Arc<Log>, why: Error) -> Arc<Away> {
+        Arc::new(Away { log: Arc::clone(log), why: Mutex::new(Some(why)) })
+    }
+
+    fn is_back(&self) {
+        *self.why.lock().unwrap() = None;
+    }
+
+    fn answer<'a, T: Send + 'a>(
+        &'a self,
+        at: &TopicPartition,
+        answer: Pending<'a, T>,
+    ) -> Pending<'a, T> {
+        let why = self.why.lock().unwrap().clone().filter(|_| at.partition.index() == 1);
+        match why {
+            Some(why) => Box::pin(async { Err(why) }),
+            None => answer,
+        }
+    }
+}
+
+impl AlteredLog for Away {
     fn log(&self) -> &Log {
         &self.log
     }
@@ -26,10 +50,15 @@ impl AlteredLog for Leaderless {
         after: Offset,
         limit: usize,
     ) -> Pending<'a, Vec<Stored>> {
-        if at.partition.index() == 1 && self.is_away.load(Ordering::SeqCst) {
-            return Box::pin(async { Err(Error::environment("it has no leader")) });
-        }
-        self.log.read(at, after, limit)
+        self.answer(at, self.log.read(at, after, limit))
+    }
+
+    fn end<'a>(&'a self, at: &'a TopicPartition) -> Pending<'a, Offset> {
+        self.answer(at, self.log.end(at))
+    }
+
+    fn watch<'a>(&'a self, at: &'a TopicPartition) -> Pending<'a, watch::Receiver<Offset>> {
+        self.answer(at, self.log.watch(at))
     }
 }
 
@@ -37,9 +66,15 @@ fn partitions() -> [TopicPartition; 2] {
     [0, 1].map(|it| topic("order").at(Partition::new(it).unwrap()))
 }
 
-/// What is out of it stays out meanwhile, and its lease is ended, or answered for, after it.
 #[tokio::test]
 async fn a_partition_that_is_away_keeps_its_leases_and_the_others_go_on() {
+    // What a server that has lost its leader says, by whoever asks it, is not always that.
+    away(Error::environment("it has no leader")).await;
+    away(Error::UnknownTopic).await;
+}
+
+/// What is out of it stays out meanwhile, and its lease is ended, or answered for, after it.
+async fn away(why: Error) {
     let [one, other] = partitions();
     let bench = Bench::of(Partitions::new(2).unwrap());
     // Where something was read, it is looked at again when one begins.
@@ -52,8 +87,7 @@ async fn a_partition_that_is_away_keeps_its_leases_and_the_others_go_on() {
         }
         running.kill().await;
     }
-    let is_away = AtomicBool::new(true);
-    let broker = Arc::new(Leaderless { log: bench.log.clone(), is_away });
+    let broker = Away::now(&bench.log, why);
     let running = bench.start_with(broker.clone());
     bench.log.publish(&one, vec![stamped("order", "a", 3)]).await.unwrap();
     let token = running.pull(10, &[3]).await;
@@ -62,7 +96,7 @@ async fn a_partition_that_is_away_keeps_its_leases_and_the_others_go_on() {
     assert!(matches!(refused, Err(Refusal::Store(_))), "{refused:?}");
     bench.clock.advance(LEASE);
     running.nothing().await;
-    broker.is_away.store(false, Ordering::SeqCst);
+    broker.is_back();
     bench.clock.advance(BACKOFF_MAX);
     let lent = running.lent(10).await.expect("its lease has ended");
     assert_eq!((numbers(Some(&lent)), lent.events[0].attempt), (vec![2], 2));
