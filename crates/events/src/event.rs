@@ -218,6 +218,27 @@ impl Event {
         serde_json::from_str(self.data.get()).map_err(Error::decode)
     }
 
+    /// What an event is called elsewhere, and no other is: source and id, which begins behind the last `/`. So an id has its own
+    /// percent-encoded, and `%` with it.
+    pub fn name(&self) -> String {
+        format!("{}/{}", self.source, self.id.replace('%', "%25").replace('/', "%2F"))
+    }
+
+    /// The correlation that whatever follows from it names: its own, or its [`name`](Self::name) if it is the first. Nothing
+    /// where that is too long.
+    ///
+    /// ```
+    /// use yeoul_events::Event;
+    ///
+    /// let text = br#"{"specversion":"1.0", "id":"9/1", "source":"order", "type":"OrderPlaced",
+    ///     "time":"2024-05-01T12:00:00Z"}"#;
+    /// assert_eq!(Event::from_json(text)?.correlation().as_deref(), Some("order/9%2F1"));
+    /// # Ok::<(), yeoul_events::Error>(())
+    /// ```
+    pub fn correlation(&self) -> Option<String> {
+        Cause::of(self).correlation_id
+    }
+
     /// Whose count its [`outbox_sequence`](Event::outbox_sequence) is: by that name second copies are known, and positions are
     /// waited for.
     pub fn publisher(&self) -> &str {
@@ -297,7 +318,7 @@ impl Cause {
     /// `event` itself as its cause. A first event without a correlation becomes the correlation.
     pub fn of(event: &Event) -> Cause {
         // What handles an event must be able to publish: one whose name has no room here is not named.
-        let itself = Some(named(event)).filter(|name| name.len() <= CAUSE_BYTES_MAX);
+        let itself = Some(event.name()).filter(|name| name.len() <= CAUSE_BYTES_MAX);
         Cause {
             correlation_id: event.cause.correlation_id.clone().or_else(|| itself.clone()),
             causation_id: itself,
@@ -309,12 +330,6 @@ impl Cause {
     pub(crate) fn texts(&self) -> impl Iterator<Item = &String> {
         [&self.correlation_id, &self.causation_id, &self.traceparent].into_iter().flatten()
     }
-}
-
-/// What an event is called elsewhere, and no other is: source and id, which begins behind the last `/`. So an id has its own
-/// percent-encoded, and `%` with it.
-fn named(event: &Event) -> String {
-    format!("{}/{}", event.source, event.id.replace('%', "%25").replace('/', "%2F"))
 }
 
 /// CloudEvents know no text with a NUL in it, and not every store has one.

@@ -130,6 +130,7 @@ pub mod skipped;
 pub mod store;
 pub mod subscription;
 pub mod topic;
+pub mod trace;
 
 mod error;
 mod failure;

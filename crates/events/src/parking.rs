@@ -147,7 +147,7 @@ pub struct RetriedEvent {
 
 /// What a parked event waits for. Exactly the first of a key waits for a time or an operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wait {
+pub enum Wait {
     /// The events of its key before it.
     Turn,
     /// Its next attempt, at this time.

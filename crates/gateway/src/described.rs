@@ -26,6 +26,7 @@ use crate::publishing::body::STRUCTURED;
 use crate::pulling::said;
 use crate::scheduling::said as scheduled;
 use crate::topics;
+use crate::traces;
 
 /// Whom the paths are tagged with that the gateway answers itself.
 const TAG: &str = "gateway";
@@ -113,7 +114,7 @@ fn access(plan: &Plan, action: Action, method: &Method) -> Access {
         Action::Head(at) => page(plan.heads[at].page),
         Action::List(at) if plan.lists[at].named => page(plan.lists[at].page),
         Action::List(_) | Action::Own(_) => Access::SignedIn(None),
-        Action::Events | Action::Fetch(_) | Action::Schedule => {
+        Action::Events | Action::Trace { .. } | Action::Fetch(_) | Action::Schedule => {
             Access::SignedIn(plan.reads_topics.as_ref().map(|it| it.as_str().to_owned()))
         }
         // Each topic has a role of its own.
@@ -162,6 +163,11 @@ fn operation(
         Action::Events => Operation::new("The events of a topic after a position (CloudEvents)")
             .query(Query::asked(|mut query| drop(topics::batch(&mut query))))
             .shows_as("200", topics::BATCH_TYPE, batch::events()),
+        Action::Trace { .. } => Operation::new(
+            "One business transaction: the events of a correlation, each behind its cause",
+        )
+        .query(Query::asked(|mut query| drop(traces::wanted("", &mut query))))
+        .shows("200", batch::trace()),
         Action::Publish => publish(),
         Action::Fetch(verb) => fetch(verb),
         Action::Schedule => schedule(method),

@@ -9,11 +9,12 @@ use std::time::Instant;
 
 use chassis::chance;
 use chassis::clock;
+use chassis::http::query::Query;
 use chassis::http::{Inbound, Problem, Response, Stop};
 use chassis::identity::Verifier;
 use chassis::telemetry::{Level, Metrics};
-use events::Broker;
 use events::schedules::Schedules;
+use events::{Broker, Control};
 use guard::outlier::Outliers;
 use http::HeaderMap;
 use serde_json::{Map, Value, json};
@@ -36,6 +37,7 @@ use crate::server::{Face, Server};
 use crate::session::sign_out;
 use crate::shared::{self, Shared};
 use crate::streams::Streams;
+use crate::traces::Traces;
 
 /// What a gateway works with.
 pub struct Components {
@@ -116,6 +118,7 @@ impl Gateway {
             publishing: Publishing::new(components.takers, metrics),
             desks: components.desks,
             schedules: components.schedules,
+            traces: Traces::default(),
             app: components.app,
             jar,
             sessions: components
@@ -155,6 +158,19 @@ impl Gateway {
             (upstream.name.clone(), addresses(upstream, &shared.outliers, now))
         });
         json!({ "routes": routes, "upstreams": upstreams.collect::<Map<_, _>>() })
+    }
+
+    /// Has what these subscriptions have parked marked in traces from now on; said once, when they are known.
+    pub fn mark_parked_of(&self, subscriptions: Vec<Control>) {
+        self.shared.traces.mark(subscriptions);
+    }
+
+    /// The tree of a correlation, as `GET` at its path answers it, for somebody who may.
+    ///
+    /// # Errors
+    /// As over HTTP there.
+    pub async fn trace(&self, query: Query) -> Result<Response, Problem> {
+        self.shared.traces.look(self.shared.broker.as_ref(), "", query).await
     }
 
     /// Stores events in a topic for somebody who may, as `POST` at its path does; which that is, the caller has decided.

@@ -43,6 +43,7 @@ mod server;
 mod session;
 mod shared;
 mod streams;
+mod traces;
 mod who;
 
 pub use app::{AppFile, AppFiles};

@@ -24,6 +24,8 @@ pub(crate) enum Action {
     Head(usize),
     /// A topic's events.
     Events,
+    /// One business transaction, by its correlation; whether that has two segments.
+    Trace { is_split: bool },
     /// More events for a topic.
     Publish,
     /// Events of a subscription that are fetched.

@@ -233,6 +233,7 @@ impl Plan {
             Action::Head(at) => self.heads[at].page,
             Action::Proxy(_)
             | Action::Events
+            | Action::Trace { .. }
             | Action::Publish
             | Action::Fetch(_)
             | Action::Schedule

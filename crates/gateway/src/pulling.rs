@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 
 use chassis::http::{Body, Inbound, Problem, Response, Stop, json, whole};
 use chassis::{chance, clock};
+use events::Event;
 use events::deliveries::pull::{Answered, Desk, Lent, Refusal};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -94,7 +95,11 @@ fn batch(desk: &Desk, lent: Option<Lent>) -> Response {
         }
         let event = given.event().to_json();
         text.extend_from_slice(event.strip_suffix(b"}").expect("an event is an object"));
-        text.extend_from_slice(format!(",\"{ATTEMPT}\":{}}}", given.attempt).as_bytes());
+        text.extend_from_slice(format!(",\"{ATTEMPT}\":{}", given.attempt).as_bytes());
+        if let Some(first) = first_of_its_correlation(given.event()) {
+            text.extend_from_slice(format!(",\"correlationid\":{first}").as_bytes());
+        }
+        text.push(b'}');
     }
     text.push(b']');
     let body = match &lent {
@@ -108,6 +113,13 @@ fn batch(desk: &Desk, lent: Option<Lent>) -> Response {
     let token = lent.and_then(|lent| HeaderValue::try_from(lent.token).ok());
     headers.extend(token.map(|token| (YEOUL_LEASE, token)));
     response
+}
+
+/// The correlation that begins with an event, as JSON: whoever publishes for it copies the attribute, as he copies any
+/// other event's.
+fn first_of_its_correlation(event: &Event) -> Option<String> {
+    let begins = event.cause.correlation_id.is_none().then(|| event.correlation()).flatten()?;
+    Some(serde_json::to_string(&begins).expect("a text is JSON"))
 }
 
 fn no_store(mut response: Response) -> Response {

@@ -157,7 +157,9 @@ impl Server {
             ready = Box::pin(wait::for_position(self.shared.views(), page, &parts.headers)).await;
         }
         let done = match ready {
-            Ok(()) if action == Action::Events => Box::pin(self.events(&local, parts)).await,
+            Ok(()) if matches!(action, Action::Events | Action::Trace { .. }) => {
+                Box::pin(self.events(&local, parts)).await
+            }
             Ok(()) => self.act(local, parts).await,
             Err(problem) => Err(problem),
         };
@@ -168,6 +170,9 @@ impl Server {
     async fn events(&self, local: &Local, parts: &Parts) -> Result<Response, Problem> {
         let query = Query::parse(parts.uri.query())?;
         let topic = local.owner.as_deref().unwrap_or_default();
+        if local.action != Action::Events {
+            return self.shared.traces.look(self.shared.broker.as_ref(), topic, query).await;
+        }
         topics::read(self.shared.broker.as_ref(), topic, query).await
     }
 
@@ -197,6 +202,7 @@ impl Server {
             }
             Action::List(_)
             | Action::Events
+            | Action::Trace { .. }
             | Action::Publish
             | Action::Fetch(_)
             | Action::Schedule

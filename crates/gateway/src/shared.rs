@@ -27,6 +27,7 @@ use crate::pulling::{self, Desks};
 use crate::scheduling;
 use crate::seal::Seal;
 use crate::streams::Streams;
+use crate::traces::Traces;
 
 /// What browsers' sign-ins are ended with.
 pub(crate) struct Sessions {
@@ -49,6 +50,7 @@ pub(crate) struct Shared {
     pub(crate) desks: Desks,
     /// What is published at a time to come, where that may be asked for.
     pub(crate) schedules: Option<Schedules>,
+    pub(crate) traces: Traces,
     pub(crate) app: AppFiles,
     pub(crate) jar: Jar,
     pub(crate) sessions: Option<Sessions>,

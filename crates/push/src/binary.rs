@@ -33,6 +33,7 @@ const IN_IDS: &AsciiSet = &IN_WEBHOOK_IDS.add(b'/');
 /// What data is that has no type (CloudEvents' JSON format, section 3.1.1).
 const JSON: &str = "application/json";
 
+const CORRELATION: HeaderName = HeaderName::from_static("ce-correlationid");
 const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
 const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
 const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
@@ -71,6 +72,12 @@ impl Message {
             if let Ok(name) = HeaderName::try_from(format!("ce-{name}")) {
                 insert(&mut headers, name, &encoded(&text(value)));
             }
+        }
+        if event.cause.correlation_id.is_none()
+            && let Some(begins) = event.correlation()
+        {
+            // The first of a correlation is called by it: its receiver copies one attribute, whichever event it is.
+            insert(&mut headers, CORRELATION, &encoded(&begins));
         }
         let id = id(event);
         insert(&mut headers, WEBHOOK_ID, &id);

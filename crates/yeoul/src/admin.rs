@@ -87,6 +87,7 @@ enum Action {
     PushLog,
     Events,
     Publish,
+    Trace,
     Dead,
     Retried,
     ShowDead,
@@ -125,6 +126,7 @@ impl Server {
             Route::get("/admin/push/{name}", Action::PushLog),
             Route::get("/admin/events/{topic}", Action::Events),
             Route::post("/admin/events/{topic}", Action::Publish),
+            Route::get("/admin/trace", Action::Trace),
             Route::get("/admin/dead", Action::Dead),
             Route::get("/admin/retried", Action::Retried),
             Route::get("/admin/dead/{id}", Action::ShowDead),
@@ -185,6 +187,10 @@ impl Server {
                 let gateway = admin.gateway.as_ref().ok_or_else(Problem::not_found)?;
                 let (head, body) = request.into_parts();
                 gateway.publish(params.get(0), &head.headers, body).await
+            }
+            Action::Trace => {
+                let gateway = admin.gateway.as_ref().ok_or_else(Problem::not_found)?;
+                gateway.trace(Query::parse(request.uri().query())?).await
             }
             Action::Dead => admin.controls.list().await,
             Action::Retried => admin.controls.retried().await,

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use events::partition::PARTITIONS_MAX;
 use events::subscription::Destination;
+use events::trace::{LIMIT_DEFAULT, LIMIT_MAX};
 use events::{Partition, Partitions, Topic};
 
 /// The performance layer for microservices.
@@ -189,6 +190,22 @@ pub(crate) enum EventsCommand {
     Resume {
         /// Whose, as its status names it.
         name: String,
+        #[command(flatten)]
+        place: DataArgs,
+    },
+    /// Print one business transaction: the events of a correlation in whatever topics they are, each behind its cause, with
+    /// what subscriptions have parked of them, and what was not looked at.
+    Trace {
+        /// The correlation (`correlationid` of its events; in the mall the `trace` of the request), or the name of any of them:
+        /// `SOURCE/ID`.
+        id: String,
+        /// From when on: a time (2024-05-01T12:00:00Z), or how long ago (`90s`, `12h`, `30d`); without it the newest events.
+        #[arg(long, value_name = "TIME")]
+        since: Option<String>,
+        /// Events that are read at most, of all topics together.
+        #[arg(long, value_name = "N", default_value_t = LIMIT_DEFAULT,
+            value_parser = clap::value_parser!(u64).range(1..=LIMIT_MAX))]
+        limit: u64,
         #[command(flatten)]
         place: DataArgs,
     },

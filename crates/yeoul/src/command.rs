@@ -14,6 +14,7 @@ mod publish;
 mod push;
 mod serve;
 mod skip;
+mod trace;
 mod views;
 
 use std::io::{self, Write};

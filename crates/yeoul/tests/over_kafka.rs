@@ -44,6 +44,16 @@ fn orders_stock_deliveries_and_pages_go_on_through_outages_of_broker_and_mall() 
     assert_eq!(page["orders"][0]["orderId"], placed.id, "{page}");
     let events = mall.events_of("order", placed.id);
     assert_eq!(support::kinds(&events), ["OrderPlaced", "OrderConfirmed"]);
+    // The transaction is found there, partition by partition.
+    let name = format!("order/{}", events[0]["id"].as_str().expect("an id"));
+    eventually("its delivery is in its tree", || {
+        let trace = mall.get(&format!("/events/trace/{name}")).bearer(mall.admin());
+        let trace = trace.send().expect(200).value();
+        let steps = trace["steps"].as_array().expect("steps");
+        let kinds: Vec<&str> = steps.iter().filter_map(|step| step["type"].as_str()).collect();
+        (kinds[..2] == ["OrderPlaced", "StockDecreased"] && kinds.contains(&"DeliveryStarted"))
+            .then_some(())
+    });
     let data = mall.folder().data();
     let found = run(&["doctor", "--data", text(&data)]).expect(0).stdout;
     assert!(found.contains("memory of at least 1 of 1 servers"), "{found}");

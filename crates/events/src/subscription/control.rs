@@ -14,7 +14,7 @@
 //! here has to stop it before moving the place. A skip checks that what it found hurt is still what
 //! comes next, for the same reason.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
@@ -35,6 +35,7 @@ use crate::skipped::Skipped;
 use crate::store::database::Database;
 use crate::store::inbox::{self, Assigned, Place};
 use crate::store::notes;
+use crate::store::parked::shown::ParkedMark;
 use crate::store::parked::{self, shown};
 use crate::store::tx::Tx;
 use crate::topic::Topic;
@@ -367,6 +368,19 @@ impl Control {
         let read = self.context.database.read(&given, |(of, position), rows| {
             Box::pin(parked::through(rows, of.name(), of.topic(), position))
         });
+        read.await
+    }
+
+    /// Which of these places are parked.
+    pub(crate) async fn parked_at(
+        &self,
+        wanted: &HashSet<Numbered>,
+    ) -> Result<Vec<ParkedMark>, Error> {
+        let given = (self, wanted);
+        let read = self
+            .context
+            .database
+            .read(&given, |(of, wanted), rows| Box::pin(shown::at(rows, of.name(), wanted)));
         read.await
     }
 

@@ -40,6 +40,61 @@ pub(super) fn lent() -> Shape {
     Shape::foreign("Lent", json!({ "type": "array", "items": shape }))
 }
 
+/// A transaction: its events, each behind its cause, and what was read for it.
+pub(super) fn trace() -> Shape {
+    let (text, whole) = (json!({ "type": "string" }), json!({ "type": "integer" }));
+    let (maybe, maybe_whole) =
+        (json!({ "type": ["string", "null"] }), json!({ "type": ["integer", "null"] }));
+    let parked = closed(&[
+        ("subscription", &text),
+        ("state", &text),
+        ("attempts", &whole),
+        ("reason", &text),
+        ("nextAttempt", &maybe),
+    ]);
+    let event = closed(&[
+        ("depth", &whole),
+        ("topic", &text),
+        ("position", &text),
+        ("id", &text),
+        ("source", &text),
+        ("type", &text),
+        ("subject", &text),
+        ("time", &text),
+        ("afterMs", &maybe_whole),
+        ("causationid", &maybe),
+        ("parked", &json!({ "type": "array", "items": parked })),
+    ]);
+    let gap = closed(&[("depth", &whole), ("missing", &text)]);
+    let look = closed(&[
+        ("topic", &text),
+        ("partition", &whole),
+        ("after", &whole),
+        ("to", &whole),
+        ("end", &whole),
+        ("events", &whole),
+        ("since", &maybe),
+        ("whole", &json!({ "type": "boolean" })),
+        ("trouble", &maybe),
+    ]);
+    let steps = json!({ "type": "array", "items": { "anyOf": [event, gap] } });
+    let all = [
+        ("id", &text),
+        ("steps", &steps),
+        ("more", &json!({ "type": "boolean" })),
+        ("looked", &json!({ "type": "array", "items": look })),
+    ];
+    Shape::foreign("Trace", closed(&all))
+}
+
+/// An object that has exactly these members.
+fn closed(members: &[(&str, &Value)]) -> Value {
+    let required: Vec<&str> = members.iter().map(|(name, _)| *name).collect();
+    let shapes: Map<String, Value> =
+        members.iter().map(|(name, shape)| ((*name).to_owned(), (*shape).clone())).collect();
+    json!({ "type": "object", "properties": shapes, "required": required, "additionalProperties": false })
+}
+
 fn shape() -> Value {
     let example = |number, cause| topics::example(event(number, cause));
     let id = || Some(String::new());

@@ -44,8 +44,10 @@ fn events(settings: &Settings, builder: &mut PlanBuilder, mistakes: &mut Mistake
         let says = format!("one path, without parameters. path=`{path}`");
         mistakes.at(&["events", "path"]).note(says);
     }
-    let path = format!("{}/{{topic}}", path.trim_end_matches('/'));
+    let events = path.trim_end_matches('/');
+    let path = format!("{events}/{{topic}}");
     builder.place(On::Outer, &path, get(Action::Events), &["events", "path"], mistakes);
+    traces(On::Outer, events, builder, mistakes);
     builder.plan.publishes =
         settings.events.as_ref().map(|it| it.publish.clone()).unwrap_or_default();
     let publish = || Takes { methods: Some(vec![Method::POST]), action: Action::Publish };
@@ -57,16 +59,10 @@ fn events(settings: &Settings, builder: &mut PlanBuilder, mistakes: &mut Mistake
     }
     if is_fetched || !builder.plan.publishes.is_empty() {
         builder.place(On::Inner, &path, get(Action::Events), &["events", "path"], mistakes);
+        traces(On::Inner, events, builder, mistakes);
     }
     if is_fetched {
-        for verb in Verb::ALL {
-            let path = format!("{SUBSCRIPTIONS_PATH}/{{name}}/{}", verb.segment());
-            for on in [On::Outer, On::Inner] {
-                let fetch =
-                    Takes { methods: Some(vec![Method::POST]), action: Action::Fetch(verb) };
-                builder.place(on, &path, fetch, &["events", "subscriptions"], mistakes);
-            }
-        }
+        fetches(builder, mistakes);
     }
     if settings.events.as_ref().is_some_and(|events| events.is_scheduled) {
         let path = format!("{SCHEDULES_PATH}/{{key}}");
@@ -75,6 +71,25 @@ fn events(settings: &Settings, builder: &mut PlanBuilder, mistakes: &mut Mistake
             let schedule = Takes { methods, action: Action::Schedule };
             builder.place(on, &path, schedule, &["events", "schedules"], mistakes);
         }
+    }
+}
+
+/// Where events are lent, and answered for.
+fn fetches(builder: &mut PlanBuilder, mistakes: &mut Mistakes) {
+    for verb in Verb::ALL {
+        let path = format!("{SUBSCRIPTIONS_PATH}/{{name}}/{}", verb.segment());
+        for on in [On::Outer, On::Inner] {
+            let fetch = Takes { methods: Some(vec![Method::POST]), action: Action::Fetch(verb) };
+            builder.place(on, &path, fetch, &["events", "subscriptions"], mistakes);
+        }
+    }
+}
+
+/// Where transactions are looked for, below the events' path.
+fn traces(on: On, events: &str, builder: &mut PlanBuilder, mistakes: &mut Mistakes) {
+    for (rest, is_split) in [("{id}", false), ("{source}/{id}", true)] {
+        let path = format!("{events}/trace/{rest}");
+        builder.place(on, &path, get(Action::Trace { is_split }), &["events", "path"], mistakes);
     }
 }
 

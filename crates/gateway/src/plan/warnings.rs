@@ -253,6 +253,7 @@ fn is_closed(plan: &Plan, action: Action, method: &Method) -> bool {
         Action::List(at) => !plan.lists[at].named || private(plan.lists[at].page),
         Action::Head(at) => private(plan.heads[at].page),
         Action::Events
+        | Action::Trace { .. }
         | Action::Publish
         | Action::Fetch(_)
         | Action::Schedule

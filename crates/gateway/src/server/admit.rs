@@ -306,6 +306,7 @@ impl Server {
                 Action::Head(at) => public(self.shared.plan.heads[at].page),
                 Action::Own(_)
                 | Action::Events
+                | Action::Trace { .. }
                 | Action::Publish
                 | Action::Fetch(_)
                 | Action::Schedule
@@ -363,11 +364,11 @@ impl Server {
                 return Ok(Admitted::Proxy { route, who, shared_with_app: app });
             }
             Action::Session => unreachable!("a session is admitted before anybody is asked for"),
-            Action::Events => {
+            Action::Events | Action::Trace { .. } => {
                 if !self.face.is_local() {
                     require(plan.reads_topics.as_ref(), principal)?;
                 }
-                let owner = Some(params.get(0).to_owned());
+                let owner = Some(looked_for(target));
                 return Ok(Admitted::Local(Local { action, owner, html: false, who }));
             }
             Action::Publish | Action::Fetch(_) | Action::Schedule => {
@@ -449,5 +450,13 @@ fn require(role: Option<&Role>, principal: Option<&Principal>) -> Result<(), Pro
         Some(role) if has(role) => Ok(()),
         Some(role) => Err(Problem::forbidden(format!("this needs the role {role}"))),
         None => Err(Problem::forbidden("nobody may do this here")),
+    }
+}
+
+/// The topic that is read, or the correlation: that is called as its first event is, by its source and its id behind it.
+fn looked_for(Target { action, params }: &Target) -> String {
+    match action {
+        Action::Trace { is_split: true } => format!("{}/{}", params.get(0), params.get(1)),
+        _ => params.get(0).to_owned(),
     }
 }

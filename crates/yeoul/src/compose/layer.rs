@@ -365,6 +365,8 @@ impl Layer {
         watch_views(&self.metrics, self.views.clone());
         let (gateway, views, due) =
             (self.gateway.clone(), self.views.clone(), self.schedules.clone());
+        let controls = Controls { subscriptions: self.all(&controls.subscriptions), ..controls };
+        gateway.mark_parked_of(controls.subscriptions.clone());
         Arc::new(Admin {
             readiness: self.readiness.clone(),
             metrics: self.metrics.clone(),
@@ -373,7 +375,7 @@ impl Layer {
             taking: self.outboxes.clone(),
             goes_on_alone: self.goes_on_alone,
             store: self.promise.clone(),
-            controls: Controls { subscriptions: self.all(&controls.subscriptions), ..controls },
+            controls,
             logs: self.logs.clone(),
             overdue: Box::new(move || due.as_ref().and_then(schedules::stuck)),
             guards: Box::new(move || gateway.guards()),

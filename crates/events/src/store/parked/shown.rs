@@ -2,10 +2,12 @@
 //!
 //! Nothing is changed here, and an event is decoded one at a time: all of them together may be a gigabyte.
 
+use std::collections::HashSet;
+
 use super::{count_of, event, number_of, text, time};
 use crate::error::Error;
 use crate::event::Event;
-use crate::parking::{self, DeadLetter, RetriedEvent};
+use crate::parking::{self, DeadLetter, RetriedEvent, Wait};
 use crate::partition::Numbered;
 use crate::store::rows::{Row, Rows};
 use crate::store::value::Bind;
@@ -60,6 +62,41 @@ pub(crate) async fn retried(
         })
     };
     rows.all(&select, &[&subscription, &limit], row).await
+}
+
+/// A parked event among those that were asked for.
+pub(crate) struct ParkedMark {
+    pub(crate) at: Numbered,
+    pub(crate) wait: Wait,
+    pub(crate) attempts: u32,
+    pub(crate) reason: String,
+}
+
+/// Which of these places are parked. All rows of the subscription are looked at, which are limited, and no event is read.
+pub(crate) async fn at(
+    rows: &mut Rows<'_>,
+    subscription: &str,
+    wanted: &HashSet<Numbered>,
+) -> Result<Vec<ParkedMark>, Error> {
+    let select = "SELECT partition, \"offset\", dead, next_at, attempts, reason FROM parked
+        WHERE subscription = ?1";
+    let mut found = Vec::new();
+    let add = |row: &Row<'_>| {
+        let at = number_of(row, 0, 1)?;
+        if wanted.contains(&at) {
+            let next_at: Option<i64> = row.get(3)?;
+            let wait = match (row.get::<i64>(2)?, next_at) {
+                (1, _) => Wait::Operator,
+                (_, Some(at)) => Wait::Until(time(at)),
+                (_, None) => Wait::Turn,
+            };
+            let (attempts, reason) = (count_of(row, 4)?, text(row, 5)?);
+            found.push(ParkedMark { at, wait, attempts, reason });
+        }
+        Ok::<_, Error>(())
+    };
+    rows.each(select, &[&subscription], add).await?;
+    Ok(found)
 }
 
 /// The event that is first of its key with this number; `None` if there is none, or the row is none any more.
