@@ -105,7 +105,7 @@ pub(crate) fn vary_by_session(response: &mut Response) {
 /// A refusal of the views.
 pub(crate) fn problem(refusal: &views::Error) -> Problem {
     if refusal.is_environment() {
-        return Problem::storage_unavailable();
+        return Problem::unreadable();
     }
     error!(error = %refusal, "a page cannot be read");
     Problem::internal()

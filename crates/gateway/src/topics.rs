@@ -266,7 +266,7 @@ fn problem(refusal: &Error) -> Problem {
             let detail = format!("events behind it may be missing: {what}");
             Problem::new(StatusCode::GONE, "gone", title).detail(detail)
         }
-        environment if environment.is_environment() => Problem::storage_unavailable(),
+        environment if environment.is_environment() => Problem::unreadable(),
         other => {
             error!(error = %other, "a topic cannot be read");
             Problem::internal()

@@ -278,6 +278,11 @@ fn a_wrong_number_of_partitions_is_a_mistake_with_its_line() {
     for (wrong, line) in [
         ("{ partitions: 0 }", "3: events.topics.order.partitions: "),
         ("{ partitions: 129 }", "3: events.topics.order.partitions: "),
+        (
+            "{ partitions: 100000 }",
+            "3: events.topics.order.partitions: must be 1 to 128. value=`100000`",
+        ),
+        ("{ partitions: -1 }", "3: events.topics.order.partitions: must be 1 to 128. value=`-1`"),
         ("{ partitions: -1 }", "3: events.topics.order.partitions: "),
         ("{ partitions: many }", "3: events.topics.order.partitions: "),
         ("{ partition: 2 }", "3: events.topics.order.partition: "),

@@ -433,6 +433,10 @@ fn a_start_while_the_broker_is_away_takes_events_and_relays_them_once_it_comes()
         |it: &str| it.contains(&address) && it.contains("see whether the broker runs there");
     assert!(broker.is_some_and(names), "{found:?}");
 
+    let url = format!("{}/events/paid", served.inner);
+    let unread = Call::new("GET", url).send().problem(503);
+    assert_eq!(unread["type"], "/problems/unavailable", "{unread}");
+
     // A folder that never published is not asked whose the topic is before the broker can say.
     let anew = Folder::new();
     let second = Served::on(&anew, &address, "sqlite");

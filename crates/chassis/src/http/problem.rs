@@ -327,6 +327,14 @@ impl Problem {
             .proxy_status("destination_unavailable")
     }
 
+    /// 503: what was asked for cannot be read at the moment; nothing is said of what is stored.
+    pub fn unreadable() -> Problem {
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not available just now")
+            .detail("it cannot be read just now; try again later")
+            .retry_after(chance::seconds(STORAGE_RETRY_SECONDS))
+            .proxy_status("destination_unavailable")
+    }
+
     /// 503: whether it was stored is not known, so a client that asks again may have it done twice.
     pub fn outcome_unknown() -> Problem {
         Problem::storage_unavailable().detail(

@@ -26,7 +26,7 @@ impl Retain {
     ///
     /// # Errors
     /// What is wrong, in a sentence, and with which field.
-    pub(super) fn compile(&self, partitions: u16) -> Result<Retention, WrongRetain> {
+    pub(super) fn compile(&self, partitions: u64) -> Result<Retention, WrongRetain> {
         let Retain { keep_for, bytes, latest_per_key } = self;
         let bytes = bytes.map(|it| it.0);
         let retention =
@@ -36,7 +36,7 @@ impl Retain {
                         everything is kept";
             return Err(WrongRetain { field: None, says: says.to_owned() });
         }
-        let least = BYTES_MIN * u64::from(partitions);
+        let least = BYTES_MIN.saturating_mul(partitions);
         if let Some(few) = bytes.filter(|it| *it < least) {
             let says = format!(
                 "must be at least what one event may have in each partition, {least} bytes. value=`{few}`"

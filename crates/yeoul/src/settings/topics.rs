@@ -64,17 +64,18 @@ const TAKEN_NAME_MAX: usize = 50;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Declaration {
-    /// How many; order is promised within each, and events of a key share one.
+    /// How many; order is promised within each, and events of a key share one. Any whole number, so that one past the limit is
+    /// told the limit.
     #[serde(default = "one")]
-    partitions: u16,
+    partitions: i64,
     /// Who may publish to it over HTTP; nobody without it.
     publish: Option<Role>,
     /// What it keeps; everything without it.
     retain: Option<Retain>,
 }
 
-fn one() -> u16 {
-    Partitions::ONE.count()
+fn one() -> i64 {
+    Partitions::ONE.count().into()
 }
 
 /// Who names topics, beside who declares them.
@@ -217,7 +218,7 @@ impl Events {
                 mistakes.push(Mistake::new(&path, says));
                 continue;
             }
-            match (retain.compile(declaration.partitions), Topic::parse(name)) {
+            match (retain.compile(declaration.partitions.unsigned_abs()), Topic::parse(name)) {
                 (Ok(retention), Ok(topic)) => drop(all.insert(topic, retention)),
                 (Ok(_), Err(_)) => {}
                 (Err(WrongRetain { field, says }), _) => {
@@ -356,7 +357,8 @@ impl Events {
             Wrong { field: None, says }
         })?;
         let count = self.topics.get(name).map_or(1, |it| it.partitions);
-        let partitions = Partitions::new(count).map_err(|_| {
+        let partitions = u16::try_from(count).ok().and_then(|it| Partitions::new(it).ok());
+        let partitions = partitions.ok_or_else(|| {
             let says = format!("must be 1 to {PARTITIONS_MAX}. value=`{count}`");
             Wrong { field: Some("partitions"), says }
         })?;
