@@ -486,6 +486,17 @@ async fn set_subscriptions(metrics: &Metrics, controls: &[Control]) {
         let Ok(status) = control.status().await else { continue };
         let lag = "Events that a subscription has not handled yet";
         metrics.level("yeoul_subscription_lag_events", lag, &labels).set(status.lag as f64);
+        if let Ok(first) = control.first_missing().await {
+            let old = first.map_or(0.0, |time| clock::wall().duration_since(time).as_secs_f64());
+            let age = "How old the first event is that a subscription has not handled yet";
+            // A publisher's clock may be ahead of this one.
+            metrics.level("yeoul_subscription_lag_seconds", age, &labels).set(old.max(0.0));
+        }
+        if let Ok(waiting) = control.parked().await {
+            let parked =
+                "Events that failed or wait behind one of their key, dead letters included";
+            metrics.level("yeoul_subscription_parked", parked, &labels).set(waiting as f64);
+        }
         let stuck = "1 while a subscription makes no progress";
         let value = f64::from(u8::from(status.stuck.is_some()));
         metrics.level("yeoul_subscription_stuck", stuck, &labels).set(value);

@@ -59,7 +59,15 @@ fn a_paused_service_takes_nothing_after_a_kill_either_and_goes_on_where_it_was()
         (mall.order_now(first.id)["state"].clone(), mall.stock(product)),
         (json!("PENDING"), 10)
     );
+    let old = || {
+        let text = mall.at("admin", "GET", "/metrics").send().expect(200).text();
+        let begins = "yeoul_subscription_lag_seconds{subscription=\"product.order\"} ";
+        let line = text.lines().find_map(|line| line.strip_prefix(begins));
+        line.expect("its age").parse::<f64>().expect("a number")
+    };
+    assert!(old() > 0.0, "what waits is older by the moment");
     resume("product.order", &data).expect(0);
+    eventually_is("nothing is missing", &0.0, old);
     for order in [first, second] {
         mall.await_order(order.id, "OrderPlaced");
     }

@@ -98,6 +98,9 @@ fn what_does_not_go_on_is_marked_where_it_stands() {
         all.iter().flat_map(|it| it["parked"].as_array().expect("a list")).collect();
     let dead = marks.iter().find(|it| it["state"] == "dead").expect("one is dead");
     assert_eq!((&dead["subscription"], &dead["attempts"]), (&json!("delivery.order"), &json!(3)));
+    let metrics = mall.at("admin", "GET", "/metrics").send().expect(200).text();
+    let parked = "yeoul_subscription_parked{subscription=\"delivery.order\"} 1.0\n";
+    assert!(metrics.contains(parked), "{metrics}");
     let data = mall.folder().data();
     let printed = run(&["events", "trace", &correlation, "--data", text(&data)]).expect(0).stdout;
     assert!(printed.contains("! delivery.order: dead after 3 attempts"), "{printed}");
