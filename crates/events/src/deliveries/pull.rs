@@ -23,6 +23,7 @@
 
 mod desk;
 mod due;
+mod feed;
 mod keeper;
 mod lease;
 mod parcel;
@@ -210,7 +211,7 @@ impl Leases {
         let context = Context::new(name, topic, database, broker, timing.clock.clone());
         let (asks, inbox) = mpsc::channel::<Ask>(ASKS_MAX);
         let tally = Arc::new(Tally::default());
-        let desk = Desk::new(asks, Arc::clone(&tally));
+        let desk = Desk::new(asks, Arc::clone(&tally), timing.clock.clone());
         let keeper = Keeper::new(context.clone(), timing, draw, inbox, tally);
         Leases { keeper, context, desk }
     }

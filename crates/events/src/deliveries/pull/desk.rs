@@ -7,11 +7,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::lease::{Named, Rejection};
 use super::tally::{Counts, Tally};
 use super::{Answered, Lent, Refusal, WAITING_MAX};
+use crate::Clock;
 
 /// A handle; see the module. Good for as long as the loop runs that answers.
 #[derive(Clone)]
@@ -19,6 +21,7 @@ pub struct Desk {
     asks: mpsc::Sender<Ask>,
     places: Arc<Semaphore>,
     tally: Arc<Tally>,
+    clock: Clock,
 }
 
 /// What is asked.
@@ -79,6 +82,8 @@ pub(super) struct PullAsk {
 
 /// Somebody says what became of events.
 pub(super) struct SettleAsk {
+    /// When he said so: by that it is in time or not, however late it is looked at.
+    pub(super) at: Timestamp,
     pub(super) token: String,
     pub(super) named: Named,
     /// Why they were not handled, if they were not.
@@ -113,8 +118,8 @@ async fn within(
 }
 
 impl Desk {
-    pub(super) fn new(asks: mpsc::Sender<Ask>, tally: Arc<Tally>) -> Desk {
-        Desk { asks, places: Arc::new(Semaphore::new(WAITING_MAX)), tally }
+    pub(super) fn new(asks: mpsc::Sender<Ask>, tally: Arc<Tally>, clock: Clock) -> Desk {
+        Desk { asks, places: Arc::new(Semaphore::new(WAITING_MAX)), tally, clock }
     }
 
     /// Events and their lease, once it is on disk; `None` where none came in time.
@@ -187,7 +192,8 @@ impl Desk {
         rejection: Option<Rejection>,
     ) -> Result<Answered, Refusal> {
         let (reply, answer) = oneshot::channel();
-        self.ask(Ask::Settle(SettleAsk { token: token.to_owned(), named, rejection, reply }))?;
+        let (at, token) = ((self.clock)(), token.to_owned());
+        self.ask(Ask::Settle(SettleAsk { at, token, named, rejection, reply }))?;
         answer.await.unwrap_or(Err(Refusal::Stopped))
     }
 

@@ -8,25 +8,24 @@
 //! come to, the shelf is thrown away, and those who asked are told to ask again.
 
 use std::collections::VecDeque;
-use std::future::{Future, pending};
+use std::future::Future;
 use std::mem;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::select_all;
 use jiff::Timestamp;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 use super::desk::{Ask, PullAsk, SettleAsk};
 use super::due::{Found, Wanted};
+use super::feed::{Feed, Patience, news};
 use super::parcel::Parcel;
 use super::part::{Part, is_hurt};
 use super::shelf::Shelf;
 use super::tally::Tally;
 use super::turn::{Outcome, Standing, Work, load};
-use super::{Answered, Draw, LEASES_MAX, Lent, Refusal};
-use crate::broker::Offset;
+use super::{ASKS_MAX, Answered, Draw, LEASES_MAX, Lent, Refusal};
 use crate::deliveries::Timing;
 use crate::deliveries::pace::PAUSE_MAX;
 use crate::error::Error;
@@ -36,7 +35,7 @@ use crate::store::options::Reading;
 use crate::store::paused::Pause;
 use crate::subscription::beginning;
 use crate::subscription::context::{Context, Lane};
-use crate::wait::{BACKOFF_MAX, Backoff};
+use crate::wait::Backoff;
 
 /// How late at most somebody who waits is given what became open by an answer at another instance.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -46,6 +45,9 @@ const LOOK_IDLY_EVERY: Duration = Duration::from_secs(10);
 
 /// How often what was asked is tried where another instance is ahead.
 const TRIES_MAX: u32 = 20;
+
+/// Answers that are looked at, or wait for a partition, at most.
+const SETTLING_MAX: usize = 2 * ASKS_MAX;
 
 /// See the module.
 pub(super) struct Keeper {
@@ -60,11 +62,11 @@ pub(super) struct Keeper {
     settling: Vec<SettleAsk>,
     /// Leases that nobody heard of whom they were for.
     unclaimed: Vec<String>,
+    /// Until then whatever was said was looked at: no lease is at its end before what was said in time counts.
+    heard_until: Timestamp,
     shelf: Option<Shelf>,
-    /// Where each partition ends, or why nothing is read of it; none before it has begun.
-    ends: Vec<Result<watch::Receiver<Offset>, Error>>,
-    /// When it is begun anew, because there are such, or events that are out and could not be read.
-    again_at: Option<Timestamp>,
+    /// What is asked of each partition; none before it has begun.
+    feeds: Vec<Feed>,
     /// When the next parked event is due.
     next_due: Option<Timestamp>,
     /// Another instance may have changed what is in the store.
@@ -77,8 +79,8 @@ pub(super) struct Keeper {
 /// What is to be answered once it is on disk.
 #[derive(Default)]
 struct Answers {
-    /// To those who settled, in order.
-    settled: Vec<Result<Answered, Refusal>>,
+    /// To those who settled, in order; `None` where a partition has not answered yet.
+    settled: Vec<Option<Result<Answered, Refusal>>>,
     /// To those who wait, in order; `None` who goes on waiting.
     lent: Vec<Option<Result<Option<Lent>, Refusal>>>,
     ended: usize,
@@ -102,9 +104,9 @@ impl Keeper {
             waiting: VecDeque::new(),
             settling: Vec::new(),
             unclaimed: Vec::new(),
+            heard_until: Timestamp::MIN,
             shelf: None,
-            ends: Vec::new(),
-            again_at: None,
+            feeds: Vec::new(),
             next_due: None,
             is_unsure: false,
             backoff: Backoff::new(),
@@ -134,19 +136,26 @@ impl Keeper {
             () = first.woken() => {
                 // Whatever an operator did, it is not as was known; and what waits for nothing is looked for again.
                 self.shelf = None;
-                self.ends.clear();
+                self.feeds.clear();
                 None
             }
             Some(ask) = self.inbox.recv() => Some(ask),
             () = self.context.hold.begun(), if is_waited_for => None,
-            () = moved(&mut self.ends), if is_waited_for => None,
+            () = news(&mut self.feeds, is_waited_for) => None,
             () = tokio::time::sleep(pause) => {
                 self.is_unsure = true;
                 None
             }
         };
         asked.into_iter().for_each(|ask| self.take(ask));
-        while let Ok(ask) = self.inbox.try_recv() {
+    }
+
+    /// Takes what was asked until now.
+    fn hear(&mut self) {
+        self.heard_until = (self.context.clock)();
+        // No more than that were there by then.
+        for _ in 0..ASKS_MAX {
+            let Ok(ask) = self.inbox.try_recv() else { return };
             self.take(ask);
         }
     }
@@ -156,6 +165,10 @@ impl Keeper {
         self.is_unsure = true;
         match ask {
             Ask::Pull(ask) => self.waiting.push_back(ask),
+            Ask::Settle(SettleAsk { reply, .. }) if self.settling.len() >= SETTLING_MAX => {
+                let what = "answers that wait for a partition";
+                drop(reply.send(Err(Refusal::Full { what, limit: SETTLING_MAX })));
+            }
             Ask::Settle(ask) => self.settling.push(ask),
             Ask::TakeBack(token) => self.unclaimed.push(token),
         }
@@ -173,28 +186,27 @@ impl Keeper {
             return Duration::ZERO;
         }
         let due = self.next_due.filter(|_| is_waited_for);
-        let at = shelf.ends_at().into_iter().chain(due).chain(self.again_at).min();
+        let again = self.feeds.iter().filter_map(Feed::again_at).filter(|at| *at > now);
+        let at = shelf.ends_at().into_iter().chain(due).chain(again).min();
         let until = |at: Timestamp| Duration::try_from(at.duration_since(now)).unwrap_or_default();
         let every = if is_waited_for { LOOK_EVERY } else { LOOK_IDLY_EVERY };
         let look = self.context.database.has_instances().then_some(every);
-        let is_unread = shelf.parts.iter().any(|part| part.unread.is_some());
-        let again = (is_waited_for && is_unread).then_some(BACKOFF_MAX);
-        let first = at.map(until).into_iter().chain(look).chain(again).min();
+        let first = at.map(until).into_iter().chain(look).min();
         // Never is as good as seldom.
         first.unwrap_or(PAUSE_MAX).max(Duration::from_millis(1))
     }
 
     /// Whether there is more to read, because what was written made room.
     fn has_more(&self, shelf: &Shelf) -> bool {
-        let mut parts = shelf.parts.iter().zip(&self.ends);
-        let has_more = |(part, end): (&Part, &Result<watch::Receiver<Offset>, Error>)| {
-            end.as_ref().is_ok_and(|end| part.has_more(*end.borrow()))
-        };
+        let mut parts = shelf.parts.iter().zip(&self.feeds);
+        let has_more =
+            |(part, feed): (&Part, &Feed)| feed.end().is_some_and(|end| part.has_more(end));
         shelf.takes_fresh() && parts.any(has_more)
     }
 
     /// Does all that can be done now.
     async fn turn(&mut self) {
+        self.hear();
         self.waiting.retain(|ask| !ask.reply.is_closed());
         for _ in 0..TRIES_MAX {
             match self.attempt().await {
@@ -211,18 +223,13 @@ impl Keeper {
 
     /// Once; `None` where another instance, or an operator, was ahead.
     async fn attempt(&mut self) -> Result<Option<Answers>, Error> {
-        let now = (self.context.clock)();
-        let mut shelf = self.known(now).await?;
+        let mut patience = Patience::begin();
+        let mut shelf = self.known(&mut patience).await?;
         self.unclaimed.iter().for_each(|token| shelf.take_back(token));
-        let mut answers =
-            Answers { ended: shelf.end_leases(now, &self.timing), ..Answers::default() };
-        for SettleAsk { token, named, rejection, .. } in &self.settling {
-            answers.settled.push(match rejection {
-                None => shelf.acknowledge(token, named, now, &self.timing),
-                Some(why) => shelf.reject(token, named, why, now, &self.timing),
-            });
-        }
-        answers.lent = self.lend(&mut shelf, now).await?;
+        let settled = self.settle(&mut shelf);
+        let ended = shelf.end_leases(self.heard_until, &self.timing);
+        let lent = self.lend(&mut shelf, &mut patience).await?;
+        let answers = Answers { settled, lent, ended };
         let stands = self.write(&mut shelf).await?;
         if stands {
             self.unclaimed.clear();
@@ -231,25 +238,43 @@ impl Keeper {
         Ok(stands.then_some(answers))
     }
 
-    /// The shelf, as the store has it.
-    async fn known(&mut self, now: Timestamp) -> Result<Shelf, Error> {
-        if self.again_at.is_some_and(|at| at <= now) {
-            (self.shelf, self.again_at) = (None, None);
-            self.ends.clear();
-        }
-        if self.ends.is_empty() {
+    /// The shelf, as the store has it, with what is out read, as far as that came.
+    async fn known(&mut self, patience: &mut Patience) -> Result<Shelf, Error> {
+        if self.feeds.is_empty() {
             self.begin().await?;
         }
-        let is_unsure = mem::take(&mut self.is_unsure) && self.context.database.has_instances();
-        match self.shelf.take() {
-            Some(shelf) if !is_unsure || self.revision().await? == shelf.revision => Ok(shelf),
-            _ => {
-                let shelf = load(&self.lanes, &self.ends).await?;
-                let again = now.checked_add(BACKOFF_MAX).unwrap_or(Timestamp::MAX);
-                self.again_at = shelf.is_half_known().then(|| self.again_at.unwrap_or(again));
-                Ok(shelf)
+        for feed in &mut self.feeds {
+            if feed.begin(patience).await {
+                self.shelf = None;
             }
         }
+        let is_unsure = mem::take(&mut self.is_unsure) && self.context.database.has_instances();
+        let mut shelf = match self.shelf.take() {
+            Some(shelf) if !is_unsure || self.revision().await? == shelf.revision => shelf,
+            _ => load(&self.lanes).await?,
+        };
+        shelf.read_what_is_out(&mut self.feeds, patience).await;
+        Ok(shelf)
+    }
+
+    /// What becomes of what was said, by when it was said: before any lease ends by now.
+    fn settle(&self, shelf: &mut Shelf) -> Vec<Option<Result<Answered, Refusal>>> {
+        let is_expected = self.is_expected();
+        let settled = |SettleAsk { at, token, named, rejection, .. }: &SettleAsk| {
+            if is_expected && shelf.is_late(token) {
+                return None;
+            }
+            Some(match rejection {
+                None => shelf.acknowledge(token, named, *at, &self.timing),
+                Some(why) => shelf.reject(token, named, why, *at, &self.timing),
+            })
+        };
+        self.settling.iter().map(settled).collect()
+    }
+
+    /// Whether a partition may answer in a moment.
+    fn is_expected(&self) -> bool {
+        self.feeds.iter().any(Feed::is_expected)
     }
 
     /// The places fit the log, and nothing that is parked waits for nothing. A partition of which that cannot be said is
@@ -257,14 +282,12 @@ impl Keeper {
     async fn begin(&mut self) -> Result<(), Error> {
         // Before anything is lent: it may have been paused while nothing ran.
         self.context.hold.look().await?;
-        let mut ends = Vec::with_capacity(self.lanes.len());
         for lane in &self.lanes {
             // Any instance lends of any partition.
             lane.set_own();
             beginning::mend_parked(lane, PAUSE_MAX).await?;
-            ends.push(end_of(lane).await);
         }
-        self.ends = ends;
+        self.feeds = self.lanes.iter().cloned().map(Feed::new).collect();
         Ok(())
     }
 
@@ -279,7 +302,7 @@ impl Keeper {
     async fn lend(
         &mut self,
         shelf: &mut Shelf,
-        now: Timestamp,
+        patience: &mut Patience,
     ) -> Result<Vec<Option<Result<Option<Lent>, Refusal>>>, Error> {
         if self.waiting.is_empty() {
             return Ok(Vec::new());
@@ -290,15 +313,14 @@ impl Keeper {
         if shelf.touches_parked() {
             return Ok(self.after_this());
         }
+        let now = (self.context.clock)();
         let Found { mut due, next, .. } = self.due(shelf, now).await?;
         self.next_due = next;
         shelf.give_up_hurt(&mut due);
         if shelf.touches_parked() {
             return Ok(self.after_this());
         }
-        let end = |end: &mut watch::Receiver<Offset>| *end.borrow_and_update();
-        let ends: Vec<Offset> =
-            self.ends.iter_mut().map(|it| it.as_mut().map_or(Offset::BEGINNING, end)).collect();
+        self.feeds.iter_mut().for_each(Feed::look);
         let attempts = self.timing.pace.attempts;
         let (mut lent, mut is_dry) = (Vec::with_capacity(self.waiting.len()), false);
         for PullAsk { limit, lease, is_at_once, .. } in &self.waiting {
@@ -310,11 +332,12 @@ impl Keeper {
             let mut parcel = Parcel::new(*limit, attempts);
             if !is_dry {
                 shelf.fill_with_due(&mut parcel, &mut due);
-                fill_with_fresh(shelf, &mut parcel, &ends).await;
+                fill_with_fresh(shelf, &mut parcel, &mut self.feeds, patience).await;
             }
             is_dry |= parcel.is_empty();
             if parcel.is_empty() {
-                lent.push(is_at_once.then_some(Ok(None)));
+                let is_expected = self.feeds.iter().any(Feed::is_expected);
+                lent.push((*is_at_once && !is_expected).then_some(Ok(None)));
                 continue;
             }
             let (token, Parcel { entries, given: events, .. }) = ((self.draw)(), parcel);
@@ -392,7 +415,11 @@ impl Keeper {
     fn answer(&mut self, answers: Answers) {
         let Answers { settled, lent, ended } = answers;
         self.tally.ended.add(ended);
-        for (ask, settled) in self.settling.drain(..).zip(settled) {
+        for (ask, settled) in mem::take(&mut self.settling).into_iter().zip(settled) {
+            let Some(settled) = settled else {
+                self.settling.push(ask);
+                continue;
+            };
             let count = settled.as_ref().map_or(0, |answered| answered.count);
             match ask.rejection {
                 None => self.tally.acknowledged.add(count),
@@ -433,12 +460,17 @@ impl Keeper {
         self.settling.drain(..).for_each(|ask| drop(ask.reply.send(Err(refusal()))));
         self.waiting.drain(..).for_each(|ask| drop(ask.reply.send(Err(refusal()))));
         (self.shelf, self.pause) = (None, Some(self.backoff.next()));
-        self.ends.clear();
+        self.feeds.clear();
     }
 }
 
 /// Puts in events that nobody had, one partition after the other.
-async fn fill_with_fresh(shelf: &mut Shelf, parcel: &mut Parcel, ends: &[Offset]) {
+async fn fill_with_fresh(
+    shelf: &mut Shelf,
+    parcel: &mut Parcel,
+    feeds: &mut [Feed],
+    patience: &mut Patience,
+) {
     if !shelf.takes_fresh() {
         return;
     }
@@ -447,28 +479,7 @@ async fn fill_with_fresh(shelf: &mut Shelf, parcel: &mut Parcel, ends: &[Offset]
             return;
         }
         let part = &mut shelf.parts[at];
-        part.read_ahead(ends[at], parcel.room()).await;
+        part.read_ahead(&mut feeds[at], parcel.room(), patience).await;
         Shelf::fill_with_fresh(part, parcel);
-    }
-}
-
-/// Where a partition ends, once its place fits its log.
-async fn end_of(lane: &Lane) -> Result<watch::Receiver<Offset>, Error> {
-    let end = lane.context.broker.watch(&lane.at).await?;
-    beginning::recover(lane).await?;
-    Ok(end)
-}
-
-/// Resolves when a topic goes on.
-async fn moved(ends: &mut [Result<watch::Receiver<Offset>, Error>]) {
-    let followed = ends.iter_mut().filter_map(|end| end.as_mut().ok());
-    let followed: Vec<_> = followed.map(|end| Box::pin(end.changed())).collect();
-    if followed.is_empty() {
-        return pending().await;
-    }
-    let any = select_all(followed).await;
-    if any.0.is_err() {
-        // Nobody follows it any more: the process ends.
-        pending::<()>().await;
     }
 }

@@ -3,13 +3,14 @@
 //! It is read as far as somebody asks for events, and, when a shelf is made from the store, as far as something is out:
 //! what is out under a lease stands as out again, and what is there no more (its engine removed it, the log lost its tail)
 //! leaves its lease. What is hurt leaves it too; what only cannot be read for now stays out, and its lease is neither
-//! answered for nor ended until it is read: no other partition waits for that. What another instance lent or settled is not
+//! answered for nor ended until it is read: no other partition waits for that ([`Feed`]). What another instance lent or settled is not
 //! learnt here: the shelf is made anew.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::mem;
 use std::sync::Arc;
 
+use super::feed::{Feed, Patience};
 use super::lease::Entry;
 use crate::broker::{Offset, Stored};
 use crate::deliveries::known::Known;
@@ -36,10 +37,10 @@ pub(super) struct Part {
     leased: HashMap<u64, Entry>,
     /// Up to there the broker had nothing more.
     exhausted: Offset,
-    /// Its place does not fit its log, or nobody can say whether it does: nothing is read before that is known.
-    is_shut: bool,
     /// Why what comes next cannot be read.
     pub(super) unread: Option<Error>,
+    /// What comes next, or what is out, has not come yet.
+    is_late: bool,
 }
 
 /// What the store has of a partition.
@@ -47,6 +48,16 @@ pub(super) struct KeptPart {
     pub(super) place: Offset,
     pub(super) run: u64,
     pub(super) known: Known,
+}
+
+/// What came of reading a batch.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Read {
+    Some,
+    /// There is no more.
+    Nothing,
+    /// It has not come yet, or it cannot.
+    Later,
 }
 
 /// A partition that was read from this place.
@@ -72,30 +83,32 @@ impl Part {
             settled,
             leased: leased.into_iter().filter_map(by_offset).collect(),
             exhausted: Offset::BEGINNING,
-            is_shut: false,
             unread: None,
+            is_late: false,
         }
     }
 
-    /// Reads on until all is read that is out; offsets of what is there no more. Of a partition that is `shut` nothing is
-    /// read: it says why.
-    pub(super) async fn read_what_is_out(&mut self, shut: Option<&Error>) -> HashSet<u64> {
-        self.is_shut = shut.is_some();
-        self.unread = match shut {
-            Some(error) => Some(error.clone()),
-            None => self.read_to_the_last_out().await.err(),
-        };
+    /// Reads on until all is read that is out; offsets of what is there no more.
+    pub(super) async fn read_what_is_out(
+        &mut self,
+        feed: &mut Feed,
+        patience: &mut Patience,
+    ) -> HashSet<u64> {
+        if feed.end().is_none() {
+            // Before it has begun nothing is read of it.
+            self.unread = feed.trouble().cloned();
+            self.is_late = self.unread.is_none();
+        } else if !self.leased.is_empty() {
+            (self.unread, self.is_late) = (None, false);
+            let last = self.leased.keys().max().copied().unwrap_or(0);
+            while self.window.read_to().0 < last && self.read(feed, patience).await == Read::Some {}
+        }
+        // What is late or away is there still, and stays out: it is read when that is over.
         match &self.unread {
-            // It is there still, and stays out: it is read when that is over.
             Some(error) if !is_hurt(error) => HashSet::new(),
+            None if self.is_late => HashSet::new(),
             _ => mem::take(&mut self.leased).into_keys().collect(),
         }
-    }
-
-    async fn read_to_the_last_out(&mut self) -> Result<(), Error> {
-        let last = self.leased.keys().max().copied().unwrap_or(0);
-        while self.window.read_to().0 < last && self.read().await? {}
-        Ok(())
     }
 
     /// Whether this one is out and could not be read yet.
@@ -103,27 +116,23 @@ impl Part {
         entry.offset().is_some_and(|offset| self.leased.contains_key(&offset.0))
     }
 
-    /// Whether it has to be begun with anew.
-    pub(super) fn is_half_known(&self) -> bool {
-        self.is_shut || !self.leased.is_empty()
+    /// Whether this one is out and is read in a moment, as far as is known.
+    pub(super) fn is_late(&self, entry: &Entry) -> bool {
+        self.is_late && self.is_unread(entry)
     }
 
     /// Reads on until there are `enough` to give out, or nothing more, or no room.
-    pub(super) async fn read_ahead(&mut self, end: Offset, enough: usize) {
-        if self.is_shut {
-            return;
-        }
-        self.unread = None;
+    pub(super) async fn read_ahead(
+        &mut self,
+        feed: &mut Feed,
+        enough: usize,
+        patience: &mut Patience,
+    ) {
+        let Some(end) = feed.end() else { return };
+        (self.unread, self.is_late) = (None, false);
         while self.window.available(enough) < enough && self.has_more(end) {
-            match self.read().await {
-                Ok(true) => {}
-                Ok(false) => self.exhausted = end,
-                Err(error) => {
-                    let name = &*self.lane.context.name;
-                    tracing::warn!(subscription = name, %error, "what comes next is not read");
-                    self.unread = Some(error);
-                    return;
-                }
+            if self.read(feed, patience).await == Read::Nothing {
+                self.exhausted = end;
             }
         }
     }
@@ -131,22 +140,32 @@ impl Part {
     /// Whether there is more to read, and room for it.
     pub(super) fn has_more(&self, end: Offset) -> bool {
         let is_behind = self.window.read_to().max(self.exhausted) < end;
-        is_behind && self.unread.is_none() && self.window.room() >= BATCH_MAX
+        let is_open = self.unread.is_none() && !self.is_late;
+        is_behind && is_open && self.window.room() >= BATCH_MAX
     }
 
-    /// Reads a batch; whether there was one.
-    async fn read(&mut self) -> Result<bool, Error> {
-        let broker = Arc::clone(&self.lane.context.broker);
-        let at = &self.lane.at;
-        let events = broker.read(at, self.window.read_to(), BATCH_MAX).await?;
-        let (is_compacted, is_any) = (broker.is_compacted(at), !events.is_empty());
+    /// Reads a batch.
+    async fn read(&mut self, feed: &mut Feed, patience: &mut Patience) -> Read {
+        let events = match feed.read(self.window.read_to(), patience).await {
+            Ok(Some(events)) => events,
+            Ok(None) => {
+                self.is_late = true;
+                return Read::Later;
+            }
+            Err(error) => {
+                self.unread = Some(error);
+                return Read::Later;
+            }
+        };
+        let is_compacted = self.lane.context.broker.is_compacted(&self.lane.at);
+        let read = if events.is_empty() { Read::Nothing } else { Read::Some };
         for mut stored in events {
             if is_compacted {
                 stored.event.outbox_previous = None;
             }
             self.admit(Arc::new(stored));
         }
-        Ok(is_any)
+        read
     }
 
     fn admit(&mut self, stored: Arc<Stored>) {

@@ -4,7 +4,7 @@
 //! write throws it away and makes one anew. What must stay true: of a partition's key either nothing is out, or what is out
 //! is in one lease, in order, and nothing before it is open; and a lease has what is out of its events, and nothing else.
 //!
-//! Pure, but for reading on ([`Part`]).
+//! Pure, but for what is read on ([`Part`]).
 
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::due::Due;
+use super::feed::{Feed, Patience};
 use super::lease::{Again, Entry, Lease, Line, Named, Rejection, Run, What, counted};
 use super::parcel::{Candidate, Parcel, size_of};
 use super::part::{Part, ReadFrom};
@@ -80,9 +81,28 @@ impl Shelf {
         lease.entries.iter().any(|entry| self.parts[usize::from(entry.partition)].is_unread(entry))
     }
 
-    /// Whether a partition has to be begun with anew.
-    pub(super) fn is_half_known(&self) -> bool {
-        self.parts.iter().any(Part::is_half_known)
+    /// Whether all of it that could not be read yet is expected in a moment.
+    pub(super) fn is_late(&self, token: &str) -> bool {
+        let Some(lease) = self.leases.get(token) else { return false };
+        let part = |entry: &Entry| &self.parts[usize::from(entry.partition)];
+        let mut unread = lease.entries.iter().filter(|it| part(it).is_unread(it)).peekable();
+        unread.peek().is_some() && unread.all(|it| part(it).is_late(it))
+    }
+
+    /// Reads what is out, as far as that comes; what is there no more leaves its lease.
+    pub(super) async fn read_what_is_out(&mut self, feeds: &mut [Feed], patience: &mut Patience) {
+        for (part, feed) in self.parts.iter_mut().zip(feeds) {
+            let gone = part.read_what_is_out(feed, patience).await;
+            if gone.is_empty() {
+                continue;
+            }
+            let index = part.lane.at.partition.index();
+            let is_gone = |entry: &Entry| {
+                entry.partition == index && entry.offset().is_some_and(|it| gone.contains(&it.0))
+            };
+            let leases = self.leases.values_mut();
+            leases.for_each(|lease| lease.entries.retain(|entry| !is_gone(entry)));
+        }
     }
 
     /// Keys that have parked events out.

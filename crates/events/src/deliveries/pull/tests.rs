@@ -14,6 +14,7 @@ use crate::partition::{Partition, Partitions};
 use crate::store::Options;
 use crate::topic::Declared;
 
+mod late;
 mod limits;
 mod model;
 mod parked;

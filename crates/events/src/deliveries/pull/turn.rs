@@ -48,29 +48,21 @@ impl Kept {
     }
 }
 
-/// A shelf of what the store has, with all read again that is out; `begun` says of each lane why nothing is read of it, if
-/// that is so.
-pub(super) async fn load<T>(lanes: &[Lane], begun: &[Result<T, Error>]) -> Result<Shelf, Error> {
+/// A shelf of what the store has, of which nothing is read yet.
+pub(super) async fn load(lanes: &[Lane]) -> Result<Shelf, Error> {
     let database = &lanes[0].context.database;
     let kept = database.read(lanes, |lanes, rows| Box::pin(Kept::read(rows, lanes))).await?;
     let lease = |row: &LeaseRow| (row.token.clone(), Lease::of_row(row));
     let mut leases: BTreeMap<String, Lease> = kept.leases.iter().map(lease).collect();
-    let mut parts = Vec::with_capacity(lanes.len());
-    for ((lane, kept), begun) in lanes.iter().zip(kept.parts).zip(begun) {
+    let is_known = |entry: &Entry| usize::from(entry.partition) < lanes.len();
+    leases.values_mut().for_each(|lease| lease.entries.retain(is_known));
+    let part = |(lane, kept): (&Lane, KeptPart)| {
         let index = lane.at.partition.index();
         let all = leases.values().flat_map(|lease| &lease.entries);
         let leased = all.filter(|entry| entry.partition == index).cloned().collect();
-        let mut part = Part::new(lane.clone(), kept, leased);
-        let gone = part.read_what_is_out(begun.as_ref().err()).await;
-        let is_gone = |entry: &Entry| {
-            entry.partition == index && entry.offset().is_some_and(|it| gone.contains(&it.0))
-        };
-        leases.values_mut().for_each(|lease| lease.entries.retain(|entry| !is_gone(entry)));
-        parts.push(part);
-    }
-    let count = parts.len();
-    let is_known = |entry: &Entry| usize::from(entry.partition) < count;
-    leases.values_mut().for_each(|lease| lease.entries.retain(is_known));
+        Part::new(lane.clone(), kept, leased)
+    };
+    let parts = lanes.iter().zip(kept.parts).map(part).collect();
     Ok(Shelf::new(parts, leases, kept.revision, kept.parked))
 }
 

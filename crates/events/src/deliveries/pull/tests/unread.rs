@@ -15,11 +15,14 @@ use crate::wait::BACKOFF_MAX;
 struct Away {
     log: Arc<Log>,
     why: Mutex<Option<Error>>,
+    /// How often each partition was asked where it ends.
+    watched: [AtomicU64; 2],
 }
 
 impl Away {
     fn now(log: &Arc<Log>, why: Error) -> Arc<Away> {
-        Arc::new(Away { log: Arc::clone(log), why: Mutex::new(Some(why)) })
+        let (why, watched) = (Mutex::new(Some(why)), Default::default());
+        Arc::new(Away { log: Arc::clone(log), why, watched })
     }
 
     fn is_back(&self) {
@@ -58,6 +61,7 @@ impl AlteredLog for Away {
     }
 
     fn watch<'a>(&'a self, at: &'a TopicPartition) -> Pending<'a, watch::Receiver<Offset>> {
+        self.watched[usize::from(at.partition.index())].fetch_add(1, Ordering::SeqCst);
         self.answer(at, self.log.watch(at))
     }
 }
@@ -102,6 +106,20 @@ async fn away(why: Error) {
     assert_eq!((numbers(Some(&lent)), lent.events[0].attempt), (vec![2], 2));
     running.desk.acknowledge(&lent.token, Named::All).await.unwrap();
     assert_eq!(running.lag().await, 0);
+}
+
+#[tokio::test]
+async fn a_partition_that_stays_away_has_no_other_begin_anew() {
+    let bench = Bench::of(Partitions::new(2).unwrap());
+    let broker = Away::now(&bench.log, Error::environment("it has no leader"));
+    let running = bench.start_with(broker.clone());
+    let watched = || [0, 1].map(|it| broker.watched[it].load(Ordering::SeqCst));
+    for _ in 0..5 {
+        running.nothing().await;
+        bench.clock.advance(BACKOFF_MAX);
+    }
+    let [one, other] = watched();
+    assert!(one == 1 && other >= 4, "{one} and {other}");
 }
 
 /// With a record of the second partition that is hurt while an event behind it is out.
