@@ -1,8 +1,8 @@
 //! Fields of a command: a JSON object read leniently where the contract says so, strictly elsewhere.
 //!
 //! A whole number may come as a string of digits (what httpie's `productId=1` sends); anything else
-//! in a number's place is wrong. Null is absent. Unknown members are ignored. Every mistake is
-//! collected, so that one answer names them all.
+//! in a number's place is wrong. Null is absent. Unknown members are ignored, but where a reader says that
+//! they are not ([`Fields::only`]). Every mistake is collected, so that one answer names them all.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -150,6 +150,14 @@ impl Fields {
     pub fn note(&mut self, field: &str, reason: impl Into<String>, limit: Option<Value>) {
         self.notes.miss(field);
         self.noted.note(field, reason, limit);
+    }
+
+    /// Notes every member that is none of these: where one is left out more is meant, and a misspelt one is left out.
+    pub fn only(&mut self, known: &[Asked]) {
+        let is_known = |name: &String| known.iter().any(|it| it.name == *name);
+        for name in self.members.keys().filter(|name| !is_known(name)).take(FIELD_ERRORS_MAX) {
+            self.noted.note(name, "is no member of this body", None);
+        }
     }
 
     /// Ends the reading.

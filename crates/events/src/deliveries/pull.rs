@@ -141,8 +141,8 @@ pub struct Lent {
 pub struct Answered {
     /// How many events it was about.
     pub count: usize,
-    /// Ids that no event of the lease has, or has any more: answered for before, or left with one before it of its key that
-    /// was rejected.
+    /// Ids that are not answered for: no event of the lease has them, or one has that was answered for before, or was
+    /// rejected, or is behind one of its key that was.
     pub unknown: Vec<String>,
 }
 

@@ -45,6 +45,7 @@ pub(super) fn pull(headers: &HeaderMap, body: &[u8]) -> Result<Pull, Problem> {
 pub(super) fn settled(headers: &HeaderMap, body: &[u8]) -> Result<Settled, Problem> {
     let mut fields = Fields::parse(headers, body)?;
     let (token, named) = (token(&mut fields), named(&mut fields));
+    fields.only(&acknowledged());
     fields.finish()?;
     let rejection = Rejection { reason: String::new(), again: Again::Backoff };
     Ok(Settled { token, named, rejection })
@@ -55,6 +56,7 @@ pub(super) fn unsettled(headers: &HeaderMap, body: &[u8]) -> Result<Settled, Pro
     let mut fields = Fields::parse(headers, body)?;
     let (token, named) = (token(&mut fields), named(&mut fields));
     let rejection = read_rejection(&mut fields);
+    fields.only(&rejected());
     fields.finish()?;
     Ok(Settled { token, named, rejection })
 }

@@ -12,7 +12,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::lease::{Named, Rejection};
 use super::tally::{Counts, Tally};
-use super::{Answered, Lent, Refusal, WAITING_MAX};
+use super::{Answered, Lent, Refusal, WAIT_MAX, WAITING_MAX};
 use crate::Clock;
 
 /// A handle; see the module. Good for as long as the loop runs that answers.
@@ -140,11 +140,8 @@ impl Desk {
         let wait = if self.tally.stopped().is_all { Duration::ZERO } else { wait };
         let is_at_once = wait.is_zero();
         self.ask(Ask::Pull(PullAsk { limit, lease, is_at_once, reply }))?;
-        let lent = if is_at_once {
-            (&mut awaited.answer).await.unwrap_or(Err(Refusal::Stopped))
-        } else {
-            within(wait, &mut awaited.answer).await
-        };
+        // Who takes none for an answer is told so as soon as that is known.
+        let lent = within(if is_at_once { WAIT_MAX } else { wait }, &mut awaited.answer).await;
         match (lent, self.tally.stopped().why) {
             (Ok(None), Some(why)) => Err(Refusal::Stuck(why)),
             (lent, _) => lent,

@@ -44,6 +44,7 @@ pub(super) struct Found {
     pub(super) due: VecDeque<Due>,
     /// When the next is due.
     pub(super) next: Option<Timestamp>,
+    rows: usize,
     bytes: usize,
 }
 
@@ -73,14 +74,15 @@ impl Wanted {
         let limit = self.limit + self.out.len();
         let firsts = parked::due_turns(rows, of, self.now, limit).await?;
         for first in firsts.into_iter().filter(is_free) {
-            if found.bytes > ANSWER_BYTES_MAX {
+            if found.is_enough(self.limit) {
                 break;
             }
             let Some(first) = parked::of_turn(rows, first.turn).await? else { continue };
-            found.bytes += bytes_of(&first);
-            let (mut run, attempts) = (vec![first], self.attempts);
-            if !goes_alone(run[0].attempts, attempts) {
-                self.read_behind(rows, of, &mut run, &mut found.bytes).await?;
+            let attempts = first.attempts;
+            let mut run = Vec::new();
+            found.add(&mut run, vec![first]);
+            if !goes_alone(attempts, self.attempts) {
+                self.read_behind(rows, of, &mut run, found).await?;
             }
             found.due.push_back(Due { partition, rows: run });
         }
@@ -93,19 +95,31 @@ impl Wanted {
         rows: &mut Rows<'_>,
         of: Assigned<'_>,
         run: &mut Vec<Parked>,
-        bytes: &mut usize,
+        found: &mut Found,
     ) -> Result<(), Error> {
-        while *bytes <= ANSWER_BYTES_MAX && run.len() <= self.limit {
+        while !found.is_enough(self.limit) {
             let Some(last) = run.last() else { return Ok(()) };
             let next = parked::behind(rows, of, last, STEP).await?;
             let is_all = next.len() < STEP;
-            *bytes += next.iter().map(bytes_of).sum::<usize>();
-            run.extend(next);
+            found.add(run, next);
             if is_all {
                 break;
             }
         }
         Ok(())
+    }
+}
+
+impl Found {
+    /// Whether all who wait have as much as they can take, of all partitions together.
+    fn is_enough(&self, limit: usize) -> bool {
+        self.rows >= limit || self.bytes > ANSWER_BYTES_MAX
+    }
+
+    fn add(&mut self, run: &mut Vec<Parked>, more: Vec<Parked>) {
+        self.rows += more.len();
+        self.bytes += more.iter().map(bytes_of).sum::<usize>();
+        run.extend(more);
     }
 }
 

@@ -26,7 +26,7 @@ use crate::broker::{Offset, Stored};
 use crate::error::Error;
 use crate::subscription::context::Lane;
 use crate::subscription::{BATCH_MAX, beginning};
-use crate::wait::Backoff;
+use crate::wait::{BACKOFF_MAX, Backoff};
 
 /// How long a loop waits for its partitions before it goes on without those that have not answered.
 const PATIENCE: Duration = Duration::from_millis(250);
@@ -240,9 +240,9 @@ impl Feed {
         self.trouble.as_ref()
     }
 
-    /// When it is asked again, where it has trouble.
+    /// When it is asked again, where it is left alone.
     pub(super) fn again_at(&self) -> Option<Timestamp> {
-        self.again_at
+        self.again_at.filter(|_| self.is_left_alone())
     }
 
     /// Whether an answer may be there in a moment.
@@ -279,7 +279,10 @@ impl Feed {
     }
 
     fn is_left_alone(&self) -> bool {
-        self.again_at.is_some_and(|at| at > (self.lane.context.clock)())
+        let now = (self.lane.context.clock)();
+        // No pause reaches further: a clock that was set back leaves nobody alone for longer.
+        let longest = now.checked_add(BACKOFF_MAX).unwrap_or(Timestamp::MAX);
+        self.again_at.is_some_and(|at| now < at && at <= longest)
     }
 
     fn is_well(&mut self) {

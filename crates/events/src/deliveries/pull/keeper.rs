@@ -46,6 +46,9 @@ const LOOK_IDLY_EVERY: Duration = Duration::from_secs(10);
 /// How often what was asked is tried where another instance is ahead.
 const TRIES_MAX: u32 = 20;
 
+/// How long an answer waits at most for what is out to be read, however often that begins anew.
+const LATE_MAX: Duration = Duration::from_secs(10);
+
 /// Answers that are looked at, or wait for a partition, at most.
 const SETTLING_MAX: usize = 2 * ASKS_MAX;
 
@@ -186,7 +189,7 @@ impl Keeper {
             return Duration::ZERO;
         }
         let due = self.next_due.filter(|_| is_waited_for);
-        let again = self.feeds.iter().filter_map(Feed::again_at).filter(|at| *at > now);
+        let again = self.feeds.iter().filter_map(Feed::again_at);
         let at = shelf.ends_at().into_iter().chain(due).chain(again).min();
         let until = |at: Timestamp| Duration::try_from(at.duration_since(now)).unwrap_or_default();
         let every = if is_waited_for { LOOK_EVERY } else { LOOK_IDLY_EVERY };
@@ -259,9 +262,10 @@ impl Keeper {
 
     /// What becomes of what was said, by when it was said: before any lease ends by now.
     fn settle(&self, shelf: &mut Shelf) -> Vec<Option<Result<Answered, Refusal>>> {
-        let is_expected = self.is_expected();
+        let (is_expected, now) = (self.is_expected(), (self.context.clock)());
         let settled = |SettleAsk { at, token, named, rejection, .. }: &SettleAsk| {
-            if is_expected && shelf.is_late(token) {
+            let is_new = now.duration_since(*at).unsigned_abs() < LATE_MAX;
+            if is_new && is_expected && shelf.is_late(token) {
                 return None;
             }
             Some(match rejection {
@@ -285,7 +289,8 @@ impl Keeper {
         for lane in &self.lanes {
             // Any instance lends of any partition.
             lane.set_own();
-            beginning::mend_parked(lane, PAUSE_MAX).await?;
+            // Who rejected it may have a clock that is ahead of this one.
+            beginning::mend_parked(lane, PAUSE_MAX * 2).await?;
         }
         self.feeds = self.lanes.iter().cloned().map(Feed::new).collect();
         Ok(())
@@ -336,8 +341,8 @@ impl Keeper {
             }
             is_dry |= parcel.is_empty();
             if parcel.is_empty() {
-                let is_expected = self.feeds.iter().any(Feed::is_expected);
-                lent.push((*is_at_once && !is_expected).then_some(Ok(None)));
+                let is_answered = *is_at_once && !self.is_expected();
+                lent.push(is_answered.then_some(Ok(None)));
                 continue;
             }
             let (token, Parcel { entries, given: events, .. }) = ((self.draw)(), parcel);

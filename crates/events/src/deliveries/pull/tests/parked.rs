@@ -1,7 +1,10 @@
 //! What is parked comes to its end, whatever an operator does beside it, and however large or hurt it is.
 
+use std::collections::HashSet;
+
 use super::*;
 use crate::deliveries::pull::due::Wanted;
+use crate::deliveries::pull::lease::Line;
 use crate::subscription::context::Context;
 
 impl Bench {
@@ -9,6 +12,17 @@ impl Bench {
     fn elsewhere(&self) -> Control {
         let (database, broker) = (self.database.clone(), self.log.clone());
         Control::resting("mail.order", topic("order"), database, broker, self.clock.component())
+    }
+
+    /// How many parked rows are read for those who can take so many, while somebody has these keys.
+    async fn due_rows(&self, limit: usize, out: HashSet<Line>) -> usize {
+        let (name, order) = ("mail.order", topic("order"));
+        let (database, log) = (self.database.clone(), self.log.clone());
+        let context = Context::new(name, order, database, log, self.clock.component());
+        let (lanes, now) = (context.lanes().collect(), (context.clock)());
+        let wanted = Wanted { lanes, out, now, limit, attempts: PACE.attempts };
+        let read = self.database.read(&wanted, |wanted, rows| Box::pin(wanted.read(rows)));
+        read.await.unwrap().due.iter().map(|due| due.rows.len()).sum()
     }
 
     async fn harm(&self, statement: &'static str) {
@@ -79,19 +93,45 @@ async fn of_parked_events_no_more_bytes_are_read_than_a_lease_may_have_and_a_few
         if parked == 60 { Ok(()) } else { Err(format!("{parked} are parked")) }
     })
     .await;
-    let (name, order) = ("mail.order", topic("order"));
-    let (database, log) = (bench.database.clone(), bench.log.clone());
-    let context = Context::new(name, order, database, log, bench.clock.component());
     bench.clock.advance(LEASE);
-    let wanted = Wanted {
-        lanes: context.lanes().collect(),
-        out: std::collections::HashSet::new(),
-        now: (context.clock)(),
-        limit: 100,
-        attempts: PACE.attempts,
-    };
-    let read = bench.database.read(&wanted, |wanted, rows| Box::pin(wanted.read(rows)));
-    let events = read.await.unwrap().due.iter().map(|due| due.rows.len()).sum::<usize>();
+    let events = bench.due_rows(100, HashSet::new()).await;
     let fit = ANSWER_BYTES_MAX / DATA;
     assert!((fit..=fit + 10).contains(&events), "{events} of {fit}");
+}
+
+/// In both partitions, with others out.
+#[tokio::test]
+async fn of_parked_events_no_more_are_read_than_can_be_taken() {
+    let bench = Bench::of(Partitions::new(2).unwrap());
+    for partition in [0, 1] {
+        let at = topic("order").at(Partition::new(partition).unwrap());
+        let first = u64::from(partition) * 30;
+        let batch = (first + 1..=first + 30)
+            .map(|number| stamped(&format!("source-{partition}"), &number.to_string(), number));
+        bench.log.publish(&at, batch.collect()).await.unwrap();
+    }
+    let running = bench.start();
+    while let Some(lent) = running.lent(100).await {
+        let why = Rejection { reason: String::new(), again: Again::After(LEASE) };
+        running.desk.reject(&lent.token, Named::All, why).await.unwrap();
+    }
+    assert_eq!(bench.rows("parked").await, 60);
+    bench.clock.advance(LEASE);
+    let out = (51..=60).map(|key| Line { partition: 1, key: key.to_string() });
+    assert_eq!(bench.due_rows(5, out.clone().collect()).await, 5);
+    assert_eq!(bench.due_rows(40, out.collect()).await, 40);
+}
+
+/// Which has a clock that is ahead.
+#[tokio::test]
+async fn what_another_instance_was_told_to_try_again_in_an_hour_is_not_due_at_once() {
+    let bench = Bench::new();
+    bench.publish(1, &["a"]).await;
+    let running = bench.start();
+    let token = running.pull(10, &[1]).await;
+    running.reject(&token, &[1], Again::After(crate::deliveries::PAUSE_MAX)).await;
+    running.kill().await;
+    bench.clock.step_back(Duration::from_secs(600));
+    let running = bench.start();
+    running.nothing().await;
 }

@@ -122,6 +122,19 @@ async fn a_partition_that_stays_away_has_no_other_begin_anew() {
     assert!(one == 1 && other >= 4, "{one} and {other}");
 }
 
+#[tokio::test]
+async fn a_clock_that_is_set_back_leaves_no_partition_alone_for_longer() {
+    let [_, other] = partitions();
+    let bench = Bench::of(Partitions::new(2).unwrap());
+    bench.log.publish(&other, vec![stamped("other", "b", 1)]).await.unwrap();
+    let broker = Away::now(&bench.log, Error::environment("it has no leader"));
+    let running = bench.start_with(broker.clone());
+    running.nothing().await;
+    bench.clock.step_back(Duration::from_secs(3600));
+    broker.is_back();
+    running.pull(10, &[1]).await;
+}
+
 /// With a record of the second partition that is hurt while an event behind it is out.
 #[tokio::test]
 async fn a_partition_that_is_hurt_leaves_the_others_their_leases() {
