@@ -6,8 +6,8 @@
 //! 2. Of any other the first piece or two are kept and handed out first; then each frame is asked of the
 //!    connection, which nobody else drives ([`link`](super::link)).
 //! 3. The outcome is recorded once. A 5xx, an endless stream and a probe's answer are recorded at the head already, by
-//!    [`beginning`](super::beginning): then only the connection is left to settle. Of all others it is the end that says: a body that ends is a success, and its connection can be
-//!    used again; one that breaks off or stands still is a failure. One whose client went away is dropped
+//!    [`beginning`](super::beginning): then only the connection is left to settle. Of all others it is the end that
+//!    says: a body that ends is a success, and its connection can be used again; one that breaks off or stands still is a failure. One whose client went away is dropped
 //!    where it stands: it is neither, and its connection is closed with what is still in it.
 //!
 //! The route's timeout is over with the head: a body may take as long as it likes, as long as something

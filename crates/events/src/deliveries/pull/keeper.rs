@@ -79,13 +79,16 @@ pub(super) struct Keeper {
     pause: Option<Duration>,
 }
 
+/// What one who waits for events is told, once it is on disk; `None` where he goes on waiting.
+type Told = Option<Result<Option<Lent>, Refusal>>;
+
 /// What is to be answered once it is on disk.
 #[derive(Default)]
 struct Answers {
     /// To those who settled, in order; `None` where a partition has not answered yet.
     settled: Vec<Option<Result<Answered, Refusal>>>,
     /// To those who wait, in order; `None` who goes on waiting.
-    lent: Vec<Option<Result<Option<Lent>, Refusal>>>,
+    lent: Vec<Told>,
     ended: usize,
 }
 
@@ -308,7 +311,7 @@ impl Keeper {
         &mut self,
         shelf: &mut Shelf,
         patience: &mut Patience,
-    ) -> Result<Vec<Option<Result<Option<Lent>, Refusal>>>, Error> {
+    ) -> Result<Vec<Told>, Error> {
         if self.waiting.is_empty() {
             return Ok(Vec::new());
         }
@@ -354,7 +357,7 @@ impl Keeper {
     }
 
     /// All wait on for a moment: what is due is known once what is parked is written.
-    fn after_this(&mut self) -> Vec<Option<Result<Option<Lent>, Refusal>>> {
+    fn after_this(&mut self) -> Vec<Told> {
         self.pause = Some(Duration::ZERO);
         self.waiting.iter().map(|_| None).collect()
     }
