@@ -244,11 +244,13 @@ fn a_poison_event_is_parked_is_a_dead_letter_and_redriven_the_rest_follows() {
         if let Some(lent) = served.lent(&json!({"wait_s": 1})) {
             for event in &lent.events {
                 let id = &event["id"];
-                let (asked, reason) =
-                    if id == "1" { ("nack", "it has no address") } else { ("ack", "") };
-                attempts.extend((id == "1").then(|| event["yeoulattempt"].clone()));
-                let body = json!({"lease": lent.token, "ids": [id], "reason": reason});
-                served.ask(asked, &body).expect(200);
+                let mut body = json!({"lease": lent.token, "ids": [id]});
+                let is_poison = id == "1";
+                if is_poison {
+                    body["reason"] = json!("it has no address");
+                    attempts.push(event["yeoulattempt"].clone());
+                }
+                served.ask(if is_poison { "nack" } else { "ack" }, &body).expect(200);
             }
         }
         served.dead().first().cloned()
