@@ -23,3 +23,5 @@ mod place;
 #[path = "../../events/tests/postgres/server.rs"]
 #[allow(dead_code, reason = "the store's own tests use the rest")]
 mod server;
+#[path = "views/waiting.rs"]
+mod waiting;

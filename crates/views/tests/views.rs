@@ -22,3 +22,5 @@ mod pages;
 mod place;
 #[path = "views/waiting.rs"]
 mod waiting;
+#[path = "views/woken.rs"]
+mod woken;
