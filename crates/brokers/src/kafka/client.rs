@@ -72,6 +72,8 @@ impl Client {
             .set("client.id", "yeoul")
             // Nothing is made by being asked for.
             .set("allow.auto.create.topics", "false")
+            // Figures of the client for whoever runs the brokers (KIP-714): eight histograms for each connection, 100 KB.
+            .set("enable.metrics.push", "false")
             .set("reconnect.backoff.max.ms", RECONNECT_MS_MAX.to_string())
             .set_log_level(RDKafkaLogLevel::Warning);
         Client { config, address: servers.to_string().into(), patience }
