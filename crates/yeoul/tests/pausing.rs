@@ -119,6 +119,7 @@ fn who_pauses_over_http_is_told_what_is_wrong_with_it() {
             .refuses_field("until");
     }
     ask("product.order", "pause").json(&json!({"until": 7})).send().refuses_field("until");
+    ask("product.order", "pause").json(&json!({"untill": "1h"})).send().refuses_field("untill");
     ask("nosuch.order", "pause").send().problem(404);
     ask("nosuch.order", "resume").send().problem(404);
     assert_eq!(status(&mall, "product.order")["paused"], Value::Null, "nothing was done");

@@ -140,7 +140,8 @@ impl<R: Receiver> DeliveryLoop<R> {
         // Before anything is read: nobody who ran before changes it any more.
         let run = self.take_over().await?;
         let place = beginning::recover(&self.lane).await?;
-        beginning::mend_parked(&self.lane, PAUSE_MAX).await?;
+        // Who had it before may have a clock that is ahead of this one.
+        beginning::mend_parked(&self.lane, PAUSE_MAX * 2).await?;
         let (recipient, lane) = (self.recipient.clone(), self.lane.clone());
         let mut round = Round::begin(recipient, lane, run, place).await?;
         let run_end =

@@ -52,6 +52,7 @@ pub(super) fn read(
             fields.note(&wrong.field, wrong.reason, wrong.limit.map(Into::into));
         }
     }
+    fields.only(&asked());
     fields.finish()?;
     said.ok_or_else(|| Problem::bad_request("the body says no schedule"))
 }

@@ -2,6 +2,7 @@
 //! no body at all, and `…/resume`. Both are 204, and may be said again.
 
 use chassis::clock;
+use chassis::http::fields::Fields;
 use chassis::http::{Problem, Request, Response, empty};
 use chassis::settings::text::Period;
 use events::subscription::{Control, Pause};
@@ -43,6 +44,8 @@ fn asked(given: &BodyRequest) -> Result<Option<Timestamp>, Problem> {
     }
     let mut fields = given.fields()?;
     let text = fields.text("until", UNTIL_CHARS_MAX);
+    // One that is misspelt would be a pause without an end.
+    fields.only(&Fields::asked(|mut fields| drop(fields.text("until", UNTIL_CHARS_MAX))));
     let until = text.map(|text| until(&text, clock::wall())).transpose();
     if let Err(wrong) = &until {
         fields.note("until", wrong.as_str(), None);

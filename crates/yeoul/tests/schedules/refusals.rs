@@ -22,6 +22,8 @@ fn whatever_is_wrong_with_a_schedule_is_named_with_its_field_and_nothing_is_kept
         (json!({"at": at}), "in", "goes without `at`"),
         (json!({"cron": "0 * * * *"}), "cron", "goes without `in`"),
         (json!({"zone": "UTC"}), "zone", "goes with `cron` alone"),
+        (json!({"zoen": "Asia/Seoul"}), "zoen", "is no member"),
+        (json!({"key": "b"}), "key", "is no member"),
         (json!({"in": null, "at": "2026-11-28T09:30:00"}), "at", "RFC 3339"),
         (json!({"in": null, "at": "tomorrow"}), "at", "RFC 3339"),
         (json!({"in": null, "at": "2999-01-01T00:00:00Z"}), "at", months),
