@@ -41,12 +41,7 @@ impl Served {
     }
 
     fn with(folder: &Folder, settings: &str) -> Served {
-        let (file, data) = (overlay(folder.path(), "serve.yaml", settings), folder.data());
-        let listen = ["--listen", "127.0.0.1:0", "--json"];
-        let mut arguments = vec!["serve", "-c", text(&file), "--data", text(&data)];
-        arguments.extend(listen);
-        let mut program = Started::new(&arguments);
-        let ready = program.ready();
+        let (program, ready) = Started::serving(folder, settings);
         let url = |name: &str| ready[name].as_str().expect("an address").to_owned();
         Served { inner: url("inner"), gateway: url("gateway"), admin: url("admin"), program }
     }

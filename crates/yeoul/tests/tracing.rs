@@ -10,8 +10,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 use support::{
-    Answer, Call, Folder, Mall, Started, eventually, eventually_is, is_elsewhere, overlay, run,
-    text,
+    Answer, Call, Folder, Mall, Started, eventually, eventually_is, is_elsewhere, run, text,
 };
 
 /// Type by type, from the root on, with its depth.
@@ -133,19 +132,7 @@ fn a_service_of_another_language_carries_the_thread_on_from_its_first_event() {
          again: {{ topic: next, pull: true }}\n",
         port.trim()
     );
-    let file = overlay(folder.path(), "serve.yaml", &settings);
-    let data = folder.data();
-    let mut program = Started::new(&[
-        "serve",
-        "-c",
-        text(&file),
-        "--data",
-        text(&data),
-        "--listen",
-        "127.0.0.1:0",
-        "--json",
-    ]);
-    let ready = program.ready();
+    let (_program, ready) = Started::serving(&folder, &settings);
     let inner = ready["inner"].as_str().expect("an address");
     std::fs::write(&address, inner).expect("a file");
     // Nobody said a correlation, and an id may have anything in it.

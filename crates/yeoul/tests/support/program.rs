@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{now, pause};
+use super::{Folder, now, pause};
 
 /// How long any command that should end may take.
 const COMMAND_AT_MOST: Duration = Duration::from_secs(30);
@@ -79,6 +79,18 @@ pub(crate) struct Started {
 }
 
 impl Started {
+    /// `yeoul serve` by these settings, on the folder's data and at free ports, with its ready line.
+    #[track_caller]
+    pub(crate) fn serving(folder: &Folder, settings: &str) -> (Started, Value) {
+        let (file, data) = (overlay(folder.path(), "serve.yaml", settings), folder.data());
+        let (file, data) = (super::text(&file), super::text(&data));
+        let settings = ["serve", "-c", file, "--data", data];
+        let free = ["--listen", "127.0.0.1:0", "--json"];
+        let mut program = Started::new(&[&settings[..], &free].concat());
+        let ready = program.ready();
+        (program, ready)
+    }
+
     /// `yeoul` with these arguments.
     #[track_caller]
     pub(crate) fn new(arguments: &[&str]) -> Started {
