@@ -23,7 +23,6 @@ mod support;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -57,33 +56,34 @@ struct Cluster {
     parts: BTreeMap<&'static str, Started>,
     ready: BTreeMap<&'static str, Value>,
     folder: Folder,
-    kafka: Server,
+    /// The broker's address, and what its topics there begin with.
+    broker: String,
+    prefix: String,
     /// The store, where it is not a file of each folder.
     store: Option<String>,
     /// Where the gateway serves what is for services, in the settings of all.
     inner: String,
-    _alone: MutexGuard<'static, ()>,
 }
 
 impl Cluster {
     /// With a file in the folder of each.
     fn start() -> Option<Cluster> {
-        Cluster::start_with(|| None, &[])
+        Cluster::start_on(server::shared(), None, &[])
     }
 
     /// With a database on a server, and these instances beside the first of their parts.
     fn served(twins: &[&'static str]) -> Option<Cluster> {
-        Cluster::start_with(|| Some(postgres::Server::shared().database("mall")), twins)
+        let store = postgres::Server::shared().database("mall");
+        Cluster::start_on(server::shared(), Some(store), twins)
     }
 
-    fn start_with(store: impl Fn() -> Option<String>, twins: &[&'static str]) -> Option<Cluster> {
+    /// With servers that are the test's own.
+    fn start_on(broker: &str, store: Option<String>, twins: &[&'static str]) -> Option<Cluster> {
         let folder = Folder::owned()?;
-        // Each is up to nine processes and two servers: side by side they would measure the machine.
-        static ALONE: Mutex<()> = Mutex::new(());
-        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let (broker, prefix) = (broker.to_owned(), server::prefix());
         let (parts, ready) = (BTreeMap::new(), BTreeMap::new());
-        let (kafka, store, inner) = (Server::start(), store(), address_to_come_back_to());
-        let mut cluster = Cluster { parts, ready, folder, kafka, store, inner, _alone: alone };
+        let inner = address_to_come_back_to();
+        let mut cluster = Cluster { parts, ready, folder, broker, prefix, store, inner };
         for part in PARTS {
             cluster.run(part);
             twins.iter().filter(|twin| kind(twin) == part).for_each(|twin| cluster.run(twin));
@@ -116,9 +116,9 @@ impl Cluster {
 
     /// Where the parts are that run already. The gateway alone believes what a request says of its client.
     fn settings(&self, part: &str) -> std::path::PathBuf {
-        let address = self.kafka.address();
+        let Cluster { broker, prefix, .. } = self;
         let mut file = format!(
-            "events: {{ broker: \"{address}\", prefix: shop., replicas: 1, topics: {{ order: {{ partitions: 3 }} }} }}\n"
+            "events: {{ broker: \"{broker}\", prefix: {prefix}, replicas: 1, topics: {{ order: {{ partitions: 3 }} }} }}\n"
         );
         if let Some(store) = &self.store {
             file += &format!("store: \"{store}\"\n");
@@ -504,9 +504,9 @@ fn two_gateways_show_what_one_of_two_mypages_folds_and_the_other_goes_on() {
 
 #[test]
 fn a_sign_out_is_heard_elsewhere_without_the_broker_and_what_cannot_be_told_is_refused() {
-    let mut store = postgres::Server::start();
+    let (kafka, mut store) = (Server::start(), postgres::Server::start());
     let address = store.database("mall");
-    let Some(cluster) = Cluster::start_with(|| Some(address.clone()), &FRONTS) else { return };
+    let Some(cluster) = Cluster::start_on(&kafka.address(), Some(address), &FRONTS) else { return };
     let mall = cluster.mall();
     let (leaver, stayer) = (mall.customer(), mall.customer());
     let ask = |cluster: &Cluster, (instance, path): (&str, &str), who: &Customer| {
@@ -532,7 +532,7 @@ fn a_sign_out_is_heard_elsewhere_without_the_broker_and_what_cannot_be_told_is_r
         call.bearer(&who.token).send().status
     };
     assert_eq!(opens_there(&leaver), 200);
-    cluster.kafka.signal("-STOP");
+    kafka.signal("-STOP");
     let form = [("token", leaver.token.as_str())];
     mall.call("POST", "/oauth/revoke").form(&form).send().expect(200);
     // The gateway only passed it on.
@@ -545,7 +545,7 @@ fn a_sign_out_is_heard_elsewhere_without_the_broker_and_what_cannot_be_told_is_r
     });
     eprintln!("a sign-out was heard of by every part after {took:?}");
     assert_eq!((all(&cluster, &stayer), opens_there(&stayer)), ([200; 5], 200));
-    cluster.kafka.signal("-CONT");
+    kafka.signal("-CONT");
     // What its own gateway ends, the others hear of.
     let another = mall.customer();
     let form = [("token", another.token.as_str())];

@@ -39,7 +39,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 const SETTINGS: &str = "listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
 shared_buffers = 32MB
-max_connections = 200
+max_connections = 400
 ";
 
 /// What a server of several tests need not do: their data outlives no power cut. A deadlock is found at once.

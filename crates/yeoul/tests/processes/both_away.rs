@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::killed::{taken, under_load};
 use super::support::books;
 use super::support::{Customer, Mall, Random, pause, setting, timed, within};
-use super::{Cluster, GONE_ON_BY, TWINS, postgres};
+use super::{Cluster, GONE_ON_BY, Server, TWINS, postgres};
 
 /// For how many seconds both are away, where nothing else is set.
 const AWAY_S: u64 = 3;
@@ -34,7 +34,7 @@ enum Away {
 
 /// The broker of a cluster, and its store.
 struct Both<'a> {
-    kafka: &'a mut super::server::Server,
+    kafka: &'a mut Server,
     store: &'a mut postgres::Server,
 }
 
@@ -72,16 +72,16 @@ fn with_broker_and_store_away_at_once_nothing_is_lost_and_all_is_whole_by_itself
     let mut random = Random::announced();
     let away: u64 = setting("YEOUL_BOTH_AWAY")
         .map_or(AWAY_S, |text| text.parse().expect("YEOUL_BOTH_AWAY is a whole number"));
-    let mut store = postgres::Server::start();
+    let (mut kafka, mut store) = (Server::start(), postgres::Server::start());
     let address = store.database("mall");
-    let Some(mut cluster) = Cluster::start_with(|| Some(address.clone()), &TWINS) else { return };
+    let Some(cluster) = Cluster::start_on(&kafka.address(), Some(address), &TWINS) else { return };
     let mall = cluster.mall();
     let shelves = books::shelves(&mall);
     let mut clients = books::clients(&mall, &mut random, &REFUSALS);
     let (who, product) = (mall.customer(), mall.product(100, "cancel"));
     for how in [Away::Still, Away::Killed] {
         let (before, refused) = (taken(&clients), refused(&clients));
-        let mut both = Both { kafka: &mut cluster.kafka, store: &mut store };
+        let mut both = Both { kafka: &mut kafka, store: &mut store };
         under_load(&mall, &mut clients, &shelves, || {
             pause(LOAD);
             both.go(how);
