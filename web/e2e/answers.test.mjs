@@ -61,6 +61,8 @@ visitor('an order that is answered late is nothing of who has signed in in anoth
 visitor('an order that is answered late is nothing of who has signed in in the same tab', {}, async ({ page }) => {
   await signIn(page, ...CUSTOMER);
   await page.goto('/products/2');
+  // A picture that is on its way when its reader signs out is refused, as anything of an ended sign-in.
+  await page.waitForFunction(() => document.images.length > 0 && [...document.images].every((it) => it.complete));
   await page.waitForFunction((name) => document.querySelector('#customerName')?.value === name, FIRST);
   const { release, sent } = await held(page, '**/orders', isPost);
   await page.click('form .primary');
