@@ -100,6 +100,7 @@ pub(crate) mod savepoints;
 pub(crate) mod schedules;
 mod sqlite;
 pub(crate) mod stepped;
+pub(crate) mod trials;
 pub(crate) mod tx;
 pub(crate) mod value;
 pub(crate) mod versions;

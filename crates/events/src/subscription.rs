@@ -104,6 +104,7 @@ mod moved;
 pub(crate) mod pausing;
 mod skip;
 mod status;
+pub(crate) mod trial;
 
 #[cfg(test)]
 mod tests;

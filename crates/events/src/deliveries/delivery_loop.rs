@@ -22,7 +22,7 @@ use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior};
 
 use super::pace::PAUSE_MAX;
-use super::round::{Arrival, Recipient, Round};
+use super::round::{Arrival, Begun, Recipient, Round};
 use super::settlement::Written;
 use super::{Receiver, pull};
 use crate::broker::Offset;
@@ -31,6 +31,7 @@ use crate::group::{Member, OwnedPartition};
 use crate::store::delivery_runs;
 use crate::subscription::beginning;
 use crate::subscription::context::Lane;
+use crate::subscription::trial::Trials;
 use crate::wait::{BACKOFF_MAX, Backoff};
 
 /// How late at most it sees what was changed in the store by another instance.
@@ -48,6 +49,7 @@ pub(super) struct DeliveryLoop<R> {
     recipient: Recipient<R>,
     lane: Lane,
     member: Member,
+    trials: Trials,
 }
 
 /// How a run came to its end without trouble.
@@ -93,25 +95,26 @@ impl<T> Waits<T> {
 
 impl<R: Receiver> DeliveryLoop<R> {
     pub(super) fn new(recipient: Recipient<R>, lane: Lane, member: Member) -> DeliveryLoop<R> {
-        DeliveryLoop { recipient, lane, member }
+        DeliveryLoop { recipient, lane, member, trials: Trials::default() }
     }
 
     /// Run after run, until `stop` resolves.
-    pub(super) async fn run(self, stop: impl Future<Output = ()> + Send) {
+    pub(super) async fn run(mut self, stop: impl Future<Output = ()> + Send) {
         let mut stop = pin!(stop);
         let mut backoff = Backoff::new();
         loop {
             match self.run_once(stop.as_mut(), &mut backoff).await {
-                Ok(RunEnd::Stopped) => return,
-                Ok(RunEnd::Revoked | RunEnd::Changed) => {}
+                Ok(RunEnd::Stopped) => return self.trials.end(&self.lane).await,
+                Ok(RunEnd::Changed) => {}
+                Ok(RunEnd::Revoked) => self.trials.end(&self.lane).await,
                 // Two that begin in turns would both write nothing: the other one has time to, until this one hears whose
                 // the partition is.
                 Ok(RunEnd::Superseded) => tokio::select! {
-                    () = stop.as_mut() => return,
+                    () = stop.as_mut() => return self.trials.end(&self.lane).await,
                     () = tokio::time::sleep(backoff.next()) => {}
                 },
                 Err(trouble) => tokio::select! {
-                    () = stop.as_mut() => return,
+                    () = stop.as_mut() => return self.trials.end(&self.lane).await,
                     () = beginning::paused_after(&self.lane, &trouble, &mut backoff) => {}
                 },
             }
@@ -120,7 +123,7 @@ impl<R: Receiver> DeliveryLoop<R> {
 
     /// One run, once the partition is its own.
     async fn run_once(
-        &self,
+        &mut self,
         mut stop: Pin<&mut (impl Future<Output = ()> + Send)>,
         backoff: &mut Backoff,
     ) -> Result<RunEnd, Error> {
@@ -142,11 +145,15 @@ impl<R: Receiver> DeliveryLoop<R> {
         let place = beginning::recover(&self.lane).await?;
         // Who had it before may have a clock that is ahead of this one.
         beginning::mend_parked(&self.lane, PAUSE_MAX * 2).await?;
+        self.trials.begin(&self.lane, place).await?;
         let (recipient, lane) = (self.recipient.clone(), self.lane.clone());
-        let mut round = Round::begin(recipient, lane, run, place).await?;
+        let begun = Begun { run, place, care: self.trials.care };
+        let mut round = Round::begin(recipient, lane, begun).await?;
         let run_end =
             self.deliver(stop.as_mut(), &owned, Waits::new(end), &mut round, backoff).await;
-        self.finish(stop, run_end, &mut round).await
+        let run_end = self.finish(stop, run_end, &mut round).await;
+        self.trials.noted = round.noted();
+        run_end
     }
 
     /// On an operator's word nothing is delivered; the next run begins with what the store has then.
@@ -198,7 +205,7 @@ impl<R: Receiver> DeliveryLoop<R> {
 
     /// Delivers until it is stopped, the partition is revoked, or the tables were changed.
     async fn deliver(
-        &self,
+        &mut self,
         mut stop: Pin<&mut (impl Future<Output = ()> + Send)>,
         owned: &OwnedPartition,
         mut waits: Waits<R::Permit>,
@@ -215,7 +222,9 @@ impl<R: Receiver> DeliveryLoop<R> {
             }
             round.write();
             round.look_at_retries().await?;
-            round.ends_unread((self.lane.context.clock)())?;
+            let now = (self.lane.context.clock)();
+            self.trials.care = round.goes_on(now);
+            round.ends_unread(now)?;
             match self.happening(stop.as_mut(), &mut waits, round).await? {
                 Happening::End(end) => return Ok(end),
                 Happening::Arrived(Arrival::Answered(answered)) => round.take_answers(answered)?,

@@ -18,10 +18,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::attempts::{AnsweredAttempt, InFlight, Job};
+use super::attempts::{AnsweredAttempt, DueEvent, InFlight, Job, LoneAttempt};
 use super::known::{Known, ParkedCounts, Seen};
 use super::retries::Retries;
-use super::settlement::{Outcomes, Park, Retried, RetryOutcome, Settlement, Written};
+use super::settlement::{Outcomes, Park, Retried, RetryOutcome, Settlement, TrialOutcome, Written};
 use super::window::{Leaving, Window};
 use super::{Answer, Receiver, Timing};
 use crate::broker::{Offset, Stored};
@@ -32,6 +32,7 @@ use crate::store::ahead::SettledEvent;
 use crate::subscription::BATCH_MAX;
 use crate::subscription::beginning;
 use crate::subscription::context::Lane;
+use crate::subscription::trial::Care;
 
 type Writing = Pin<Box<dyn Future<Output = Result<Written, Error>> + Send>>;
 
@@ -78,6 +79,19 @@ pub(super) struct Round<R> {
     is_unsure: bool,
     /// Of what was put back, the last was a parked event: the window is next.
     is_windows_turn: bool,
+    /// Events go one by one.
+    care: Option<Care>,
+    /// Noted to be tried by itself, and not answered.
+    noted: Option<Offset>,
+}
+
+/// How a run begins.
+pub(super) struct Begun {
+    /// Its number.
+    pub(super) run: u64,
+    pub(super) place: Offset,
+    /// Events go one by one.
+    pub(super) care: Option<Care>,
 }
 
 /// What came first of the two.
@@ -87,13 +101,13 @@ pub(super) enum Arrival {
 }
 
 impl<R: Receiver> Round<R> {
-    /// A run of this number from this place on, with what the store has.
+    /// A run that begins so, with what the store has.
     pub(super) async fn begin(
         recipient: Recipient<R>,
         lane: Lane,
-        run: u64,
-        place: Offset,
+        begun: Begun,
     ) -> Result<Round<R>, Error> {
+        let Begun { run, place, care } = begun;
         let known =
             lane.context.database.read(&lane, |lane, rows| Box::pin(Known::read(rows, lane)));
         let Known { marks, settled, parked } = known.await?;
@@ -116,6 +130,8 @@ impl<R: Receiver> Round<R> {
             unread: None,
             is_unsure: false,
             is_windows_turn: false,
+            care,
+            noted: None,
             lane,
         };
         round.stands(place, parked.total);
@@ -133,6 +149,9 @@ impl<R: Receiver> Round<R> {
 
     /// Whether there is something to make an attempt at.
     pub(super) fn has_work(&self, now: Timestamp) -> bool {
+        if self.care.is_some() && !self.attempts.is_empty() {
+            return false;
+        }
         let is_due = self.retries.next_at().is_some_and(|at| at <= now);
         is_due || !self.is_full && self.window.has_ready()
     }
@@ -210,7 +229,41 @@ impl<R: Receiver> Round<R> {
     }
 
     fn attempt(&mut self, permit: R::Permit, job: Job) {
-        self.attempts.begin(Arc::clone(&self.recipient.receiver), permit, job);
+        let receiver = Arc::clone(&self.recipient.receiver);
+        if self.care.is_none() {
+            return self.attempts.begin(receiver, permit, job);
+        }
+        self.noted = Some(job.at());
+        let attempts_max = self.recipient.timing.pace.attempts;
+        let lone = LoneAttempt { lane: self.lane.clone(), attempts_max };
+        self.attempts.begin_alone(receiver, permit, job, lone);
+    }
+
+    /// What is noted to be tried by itself and has no answer.
+    pub(super) fn noted(&self) -> Option<Offset> {
+        self.noted
+    }
+
+    /// Whether it goes on with care, once what is due is known; how.
+    pub(super) fn goes_on(&mut self, now: Timestamp) -> Option<Care> {
+        let is_any_due = self.retries.next_at().is_some_and(|at| at <= now);
+        let place = self.place;
+        if !self.is_under_way() {
+            self.care.take_if(|care| !care.goes_on(place, is_any_due));
+        }
+        self.care
+    }
+
+    /// One that was tried by itself was answered, or nobody could be asked.
+    fn end_trial(&mut self, answer: &Answer) {
+        let Some(at) = self.noted.take() else { return };
+        if let Some(care) = &mut self.care {
+            care.count();
+        }
+        self.outcomes.trials.push(match answer {
+            Answer::NotNow => TrialOutcome::NotTried(at),
+            Answer::Acknowledged | Answer::Failed(_) => TrialOutcome::Answered(at),
+        });
     }
 
     /// Resolves with the next answer, or when what is being written stands or does not.
@@ -241,22 +294,25 @@ impl<R: Receiver> Round<R> {
         Ok(())
     }
 
-    fn take_answer(&mut self, AnsweredAttempt { job, answer }: AnsweredAttempt) {
+    fn take_answer(&mut self, AnsweredAttempt { job, answer, attempts }: AnsweredAttempt) {
+        self.end_trial(&answer);
         let is_put_back = answer == Answer::NotNow;
         self.is_windows_turn = is_put_back && matches!(job, Job::Retry(_));
         match (job, answer) {
             (Job::Fresh(stored), Answer::Acknowledged) => self.window.acknowledge(stored.offset),
             (Job::Fresh(stored), Answer::NotNow) => self.window.put_back(stored.offset),
-            (Job::Fresh(stored), Answer::Failed(reason)) => self.park(&stored, reason),
-            (Job::Retry(retry), answer) => self.take_retried(*retry, answer),
+            (Job::Fresh(stored), Answer::Failed(reason)) => self.park(&stored, attempts, reason),
+            (Job::Retry(retry), answer) => {
+                self.take_retried(DueEvent { attempts, ..*retry }, answer);
+            }
         }
     }
 
     /// It failed for the first time: it is parked, and so is all of its key that was read.
-    fn park(&mut self, stored: &Stored, reason: String) {
-        let wait = self.after_failure(&stored.event, 1, &reason);
+    fn park(&mut self, stored: &Stored, attempts: u32, reason: String) {
+        let wait = self.after_failure(&stored.event, attempts, &reason);
         let mut parked = self.window.fail(stored.offset).into_iter();
-        let first = parked.next().map(|stored| Park { stored, attempts: 1, wait, reason });
+        let first = parked.next().map(|stored| Park { stored, attempts, wait, reason });
         self.outcomes.parks.extend(first);
         self.outcomes.parks.extend(parked.map(Park::behind));
     }

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::parking::{Standing, Wait, how_to_skip};
 use crate::store::inbox::{Assigned, Marks, Place};
 use crate::store::tx::Tx;
-use crate::store::{ahead, delivery_runs, parked};
+use crate::store::{ahead, delivery_runs, parked, trials};
 use crate::subscription::context::Lane;
 use crate::subscription::gaps;
 
@@ -36,6 +36,15 @@ pub(super) struct Outcomes {
     pub(super) parks: Vec<Park>,
     /// Parked ones that were tried.
     pub(super) retried: Vec<Retried>,
+    /// Of those that were tried by themselves.
+    pub(super) trials: Vec<TrialOutcome>,
+}
+
+/// What came of an attempt that was noted.
+pub(super) enum TrialOutcome {
+    Answered(Offset),
+    /// Nobody was asked.
+    NotTried(Offset),
 }
 
 /// An event that is to be parked.
@@ -90,7 +99,7 @@ impl RetryOutcome {
 
 impl Outcomes {
     pub(super) fn is_empty(&self) -> bool {
-        self.parks.is_empty() && self.retried.is_empty()
+        self.parks.is_empty() && self.retried.is_empty() && self.trials.is_empty()
     }
 }
 
@@ -102,7 +111,7 @@ impl Settlement {
 
     /// Whether it changes what is parked.
     pub(super) fn touches_parked(&self) -> bool {
-        !self.outcomes.is_empty()
+        !self.outcomes.parks.is_empty() || !self.outcomes.retried.is_empty()
     }
 
     /// Writes it, unless the place is another one, or the partition another run's.
@@ -120,6 +129,7 @@ impl Settlement {
         // In this order: what is parked behind a retried event has to be there when its turn comes.
         self.park(tx, of).await?;
         self.note_retries(tx, of).await?;
+        self.end_trials(tx, of).await?;
         let position = self.move_place(tx, of).await?;
         ahead::save(tx, of, &self.ahead).await?;
         let parked = parked::count(tx, of.subscription).await?;
@@ -146,6 +156,16 @@ impl Settlement {
                     let standing = Standing { attempts: *attempts, wait: *wait, reason };
                     parked::failed(tx, *turn, standing).await?;
                 }
+            }
+        }
+        Ok(())
+    }
+
+    async fn end_trials(&self, tx: &mut Tx<'_>, of: Assigned<'_>) -> Result<(), Error> {
+        for outcome in &self.outcomes.trials {
+            match outcome {
+                TrialOutcome::Answered(at) => trials::forget(tx, of, *at).await?,
+                TrialOutcome::NotTried(at) => trials::withdraw(tx, of, *at).await?,
             }
         }
         Ok(())

@@ -30,6 +30,8 @@ use jiff::Timestamp;
 /// A parked event that is due.
 pub(crate) struct Parked {
     pub(crate) turn: i64,
+    /// Where it came from.
+    pub(crate) at: Numbered,
     /// The key it waits under, whatever the event says.
     pub(crate) key: String,
     pub(crate) attempts: u32,
@@ -176,7 +178,7 @@ pub(crate) async fn due(
     of: Assigned<'_>,
     now: Timestamp,
 ) -> Result<Option<Parked>, Error> {
-    let select = "SELECT place, attempts, event, key FROM parked
+    let select = "SELECT place, attempts, event, key, partition, \"offset\" FROM parked
         WHERE subscription = ?1 AND partition = ?2 AND next_at IS NOT NULL AND next_at <= ?3
         ORDER BY next_at, place LIMIT 1";
     let now = now.as_microsecond();
@@ -225,7 +227,7 @@ pub(crate) async fn behind(
     first: &Parked,
     limit: usize,
 ) -> Result<Vec<Parked>, Error> {
-    let select = "SELECT place, attempts, event, key FROM parked
+    let select = "SELECT place, attempts, event, key, partition, \"offset\" FROM parked
         WHERE subscription = ?1 AND key = ?2 AND partition = ?3 AND place > ?4
         ORDER BY place LIMIT ?5";
     let whose: [&dyn Bind; 5] =
@@ -256,7 +258,8 @@ pub(crate) async fn upcoming(
 
 /// The parked event of this turn.
 pub(crate) async fn of_turn(rows: &mut Rows<'_>, turn: i64) -> Result<Option<Parked>, Error> {
-    let select = "SELECT place, attempts, event, key FROM parked WHERE place = ?1";
+    let select =
+        "SELECT place, attempts, event, key, partition, \"offset\" FROM parked WHERE place = ?1";
     rows.find(select, &[&turn], parked).await
 }
 
@@ -384,8 +387,8 @@ pub(crate) async fn first_hurt(
 
 /// A row as it is tried.
 fn parked(row: &Row<'_>) -> Result<Parked, Error> {
-    let (turn, key) = (row.get(0)?, text(row, 3)?);
-    Ok(Parked { turn, key, attempts: count_of(row, 1)?, event: event(row, 2) })
+    let (turn, key, at) = (row.get(0)?, text(row, 3)?, number_of(row, 4, 5)?);
+    Ok(Parked { turn, at, key, attempts: count_of(row, 1)?, event: event(row, 2) })
 }
 
 /// Attempts as far as they are a count: a hurt one must not stop a queue.

@@ -26,12 +26,11 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
-
 use super::beginning;
 use super::context::Lane;
 use super::delivery::run::Trouble;
 use super::delivery::{Delivered, Dispatcher, Read, RunMode};
+use super::trial::{Alone, Trials, Tried};
 use super::{BATCH_MAX, Handler};
 use crate::broker::{Offset, Stored};
 use crate::error::Error;
@@ -47,6 +46,7 @@ pub(super) struct Consumer<H: Handler> {
     dispatcher: Arc<Dispatcher<H>>,
     lane: Lane,
     member: Member,
+    trials: Trials,
 }
 
 /// How a run came to its end without trouble.
@@ -54,6 +54,13 @@ enum RunEnd {
     Stopped,
     /// The partition is another instance's.
     Revoked,
+}
+
+/// Whether a round may begin.
+enum Ready {
+    /// With care nobody else is trying anything meanwhile.
+    Yes(Option<Alone>),
+    Ended(RunEnd),
 }
 
 /// Events on their way into the consumer's transaction.
@@ -94,7 +101,7 @@ impl PollOutcome {
 
 impl<H: Handler> Consumer<H> {
     pub(super) fn new(dispatcher: Arc<Dispatcher<H>>, lane: Lane, member: Member) -> Consumer<H> {
-        Consumer { dispatcher, lane, member }
+        Consumer { dispatcher, lane, member, trials: Trials::default() }
     }
 
     /// Run after run (see the module: it begins with what is known, and ends with trouble), until `stop` resolves.
@@ -103,12 +110,15 @@ impl<H: Handler> Consumer<H> {
         let mut backoff = Backoff::new();
         loop {
             let trouble = match self.turn(stop.as_mut(), &mut backoff).await {
-                Ok(RunEnd::Stopped) => return,
-                Ok(RunEnd::Revoked) => continue,
+                Ok(RunEnd::Stopped) => return self.trials.end(&self.lane).await,
+                Ok(RunEnd::Revoked) => {
+                    self.trials.end(&self.lane).await;
+                    continue;
+                }
                 Err(error) => error,
             };
             tokio::select! {
-                () = stop.as_mut() => return,
+                () = stop.as_mut() => return self.trials.end(&self.lane).await,
                 () = beginning::paused_after(&self.lane, &trouble, &mut backoff) => {}
             }
         }
@@ -139,6 +149,7 @@ impl<H: Handler> Consumer<H> {
         let mut end = self.lane.context.broker.watch(&self.lane.at).await?;
         let mut position = beginning::recover(&self.lane).await?;
         beginning::mend_parked(&self.lane, self.dispatcher.retry.backoff).await?;
+        self.trials.begin(&self.lane, position).await?;
         // It came as far as a run without trouble does before it rests.
         if self.lane.context.is_at_rest() {
             self.lane.set_trouble(None);
@@ -146,13 +157,10 @@ impl<H: Handler> Consumer<H> {
         let mut is_clear = false;
         loop {
             owned.reached(position.0);
-            // Stop is asked first: a subscription that is both stopped and paused ends.
-            tokio::select! {
-                biased;
-                () = stop.as_mut() => return Ok(RunEnd::Stopped),
-                () = self.member.revoked(self.lane.at.partition) => return Ok(RunEnd::Revoked),
-                () = self.lane.context.resumed() => {}
-            }
+            let alone = match self.ready(stop.as_mut()).await {
+                Ready::Yes(alone) => alone,
+                Ready::Ended(end) => return Ok(end),
+            };
             // Before the read: what is stored from here on wakes the wait below.
             end.mark_unchanged();
             // What is due goes first. It is older than anything new, and it frees room to park in.
@@ -160,6 +168,8 @@ impl<H: Handler> Consumer<H> {
             let look = self.look(&mut position, is_clear).await?;
             self.record(&look, position, backoff);
             is_clear = look.is_clear(is_clear);
+            drop(alone);
+            self.trials.goes_on(position, more);
             let has_moved = matches!(look, PollOutcome::Moved { .. });
             // Past the newest there is, what comes from here on ends the wait.
             if more || has_moved && *end.borrow_and_update() != position {
@@ -183,33 +193,82 @@ impl<H: Handler> Consumer<H> {
         }
     }
 
+    /// Waits while it rests, and for its turn where it goes on with care.
+    async fn ready(&mut self, mut stop: Pin<&mut (impl Future<Output = ()> + Send)>) -> Ready {
+        // Stop is asked first: a subscription that is both stopped and paused ends.
+        tokio::select! {
+            biased;
+            () = stop.as_mut() => return Ready::Ended(RunEnd::Stopped),
+            () = self.member.revoked(self.lane.at.partition) => return Ready::Ended(RunEnd::Revoked),
+            () = self.lane.context.resumed() => {}
+        }
+        tokio::select! {
+            biased;
+            () = stop => Ready::Ended(RunEnd::Stopped),
+            alone = self.trials.turn() => Ready::Yes(alone),
+        }
+    }
+
     /// Tries what is due; whether more may be.
-    async fn retry(&self, after: Offset) -> Result<bool, Error> {
+    async fn retry(&mut self, after: Offset) -> Result<bool, Error> {
         // A read first: nearly always there is nothing, and that costs no transaction.
-        let due = self.next_due().await?;
+        let due = self.lane.next_due().await?;
         if due.is_none_or(|due| due > (self.lane.context.clock)()) {
             return Ok(false);
         }
-        let given = (Arc::clone(&self.dispatcher), self.lane.at.partition, after);
-        let work = self.lane.context.database.write(given, |(dispatcher, partition, after), tx| {
-            Box::pin(dispatcher.retry(tx, *partition, *after))
-        });
+        let alone = if self.trials.is_careful() {
+            let Some(at) = self.note_due().await? else { return Ok(true) };
+            Some(at)
+        } else {
+            None
+        };
+        let given = (Arc::clone(&self.dispatcher), self.lane.at.partition, after, alone);
+        let work =
+            self.lane.context.database.write(given, |(dispatcher, partition, after, alone), tx| {
+                Box::pin(dispatcher.retry_noted(tx, *partition, *after, *alone))
+            });
         let retried = work.await?;
+        self.trials.answered();
         self.dispatcher.committed(retried.batches);
         Ok(retried.more)
     }
 
+    /// Notes that the first that is due is about to be tried by itself; where, unless it has ended the process as often as it
+    /// may, and is a dead letter now.
+    async fn note_due(&mut self) -> Result<Option<Offset>, Error> {
+        let database = &self.lane.context.database;
+        let given = (&self.lane, (self.lane.context.clock)());
+        let read = database.read_by(Reading::Statement, &given, |(lane, now), rows| {
+            Box::pin(parked::due(rows, lane.assigned(), *now))
+        });
+        let Some(due) = read.await? else { return Ok(None) };
+        let tried = Tried { answered: due.attempts, attempts_max: self.dispatcher.retry.attempts };
+        let at = Offset(due.at.number);
+        let Some(died) = self.trials.note(&self.lane, at, tried).await? else {
+            return Ok(Some(at));
+        };
+        let given = (Arc::clone(&self.dispatcher), self.lane.clone(), due, died);
+        let work = self.lane.context.database.write(given, |(dispatcher, lane, due, died), tx| {
+            Box::pin(dispatcher.bury(tx, lane.at.partition, due, *died))
+        });
+        work.await?;
+        Ok(None)
+    }
+
     /// Takes the next batch.
-    async fn look(&self, position: &mut Offset, is_clear: bool) -> Result<PollOutcome, Error> {
+    async fn look(&mut self, position: &mut Offset, is_clear: bool) -> Result<PollOutcome, Error> {
         let after = *position;
-        let mut events = self.lane.context.broker.read(&self.lane.at, after, BATCH_MAX).await?;
+        let limit = if self.trials.is_careful() { 1 } else { BATCH_MAX };
+        let mut events = self.lane.context.broker.read(&self.lane.at, after, limit).await?;
         if events.is_empty() {
             return Ok(PollOutcome::Idle);
         }
         if self.lane.context.broker.is_compacted(&self.lane.at) {
             events.iter_mut().for_each(|stored| stored.event.outbox_previous = None);
         }
-        let delivered = self.deliver(after, events.into(), is_clear).await?;
+        let mode = self.mode(&events, is_clear).await?;
+        let delivered = self.deliver(after, events.into(), mode).await?;
+        self.trials.answered();
         // Past this line it is on disk: handlers hear of it, and the loop goes on behind it.
         self.dispatcher.committed(delivered.batches);
         let topic = &self.lane.at.topic;
@@ -220,14 +279,26 @@ impl<H: Handler> Consumer<H> {
         Ok(if delivered.full { PollOutcome::Full } else { PollOutcome::Moved { is_clear } })
     }
 
+    /// How a batch is taken first: where one event is taken by itself, not at all if it has ended the process as often as it
+    /// may.
+    async fn mode(&mut self, events: &[Stored], is_clear: bool) -> Result<RunMode, Error> {
+        let [Stored { offset, .. }] = *events else { return Ok(RunMode::shared(is_clear)) };
+        if !self.trials.is_careful() {
+            return Ok(RunMode::shared(is_clear));
+        }
+        let tried = Tried { answered: 0, attempts_max: self.dispatcher.retry.attempts };
+        let died = self.trials.note(&self.lane, offset, tried).await?;
+        Ok(RunMode::after_deaths(offset, died, is_clear))
+    }
+
     /// Has a batch taken: together, and in another transaction as the one before found out that it has to be.
     async fn deliver(
         &self,
         after: Offset,
         events: Arc<[Stored]>,
-        is_clear: bool,
+        mut mode: RunMode,
     ) -> Result<Delivered<H::Batch>, Error> {
-        let (mut count, mut mode) = (events.len(), RunMode::shared(is_clear));
+        let mut count = events.len();
         loop {
             let batch = Batch {
                 dispatcher: Arc::clone(&self.dispatcher),
@@ -245,7 +316,7 @@ impl<H: Handler> Consumer<H> {
             match work.await {
                 Ok(delivered) => return Ok(delivered),
                 Err(Trouble::Whole(error)) => return Err(error),
-                Err(Trouble::Apart(known)) => mode = RunMode::apart(known),
+                Err(Trouble::Apart(known)) => mode = mode.apart(known),
                 Err(Trouble::Short(taken)) => count = taken,
             }
         }
@@ -263,17 +334,8 @@ impl<H: Handler> Consumer<H> {
 
     /// How long until an event is due, at most [`BACKOFF_MAX`]: the clock may be set meanwhile.
     async fn until_due(&self) -> Result<Duration, Error> {
-        let Some(due) = self.next_due().await? else { return Ok(BACKOFF_MAX) };
+        let Some(due) = self.lane.next_due().await? else { return Ok(BACKOFF_MAX) };
         let left = due.duration_since((self.lane.context.clock)());
         Ok(Duration::try_from(left).unwrap_or(Duration::ZERO).min(BACKOFF_MAX))
-    }
-
-    async fn next_due(&self) -> Result<Option<Timestamp>, Error> {
-        let database = &self.lane.context.database;
-        database
-            .read_by(Reading::Statement, &self.lane, |lane, rows| {
-                Box::pin(parked::next_due(rows, lane.assigned()))
-            })
-            .await
     }
 }

@@ -34,6 +34,7 @@ use std::task::Poll;
 
 use run::{KnownFailure, Run, Trouble};
 
+use super::trial::Died;
 use super::{BATCH_MAX, Fault, Handler};
 use crate::broker::{Offset, Stored};
 use crate::error::Error;
@@ -42,8 +43,9 @@ use crate::failure::Failure;
 use crate::parking::{Retry, Standing, Wait, how_to_skip};
 use crate::partition::Partition;
 use crate::store::inbox::{Assigned, Place, Received};
+use crate::store::parked::{self, Parked};
 use crate::store::tx::Tx;
-use crate::store::{panicked, parked};
+use crate::store::{panicked, trials};
 
 /// What a subscription does with an event; the same for every batch.
 pub(super) struct Dispatcher<H> {
@@ -104,17 +106,29 @@ pub(super) struct RunMode {
     known: Option<KnownFailure>,
     /// Nothing of the subscription is parked, as the transaction before saw it.
     pub(super) is_clear: bool,
+    /// The one event there is was noted to be tried by itself, and is forgotten with its answer.
+    pub(super) alone: Option<Offset>,
 }
 
 impl RunMode {
     /// The first run over a batch.
     pub(super) fn shared(is_clear: bool) -> RunMode {
-        RunMode { sharing: Sharing::Shared, known: None, is_clear }
+        RunMode { sharing: Sharing::Shared, known: None, is_clear, alone: None }
     }
 
     /// After a shared run in which this one failed, unless it was the flush.
-    pub(super) fn apart(known: Option<KnownFailure>) -> RunMode {
-        RunMode { sharing: Sharing::Apart, known, is_clear: false }
+    pub(super) fn apart(self, known: Option<KnownFailure>) -> RunMode {
+        RunMode { sharing: Sharing::Apart, known, is_clear: false, ..self }
+    }
+
+    /// The run over an event that is taken by itself, or given up for what it did.
+    pub(super) fn after_deaths(offset: Offset, died: Option<Died>, is_clear: bool) -> RunMode {
+        let known = died.map(|died| {
+            let (attempts, reason) = (died.attempts, died.reason());
+            KnownFailure { offset, attempts, reason }
+        });
+        let shared = RunMode { alone: Some(offset), ..RunMode::shared(is_clear) };
+        if known.is_some() { shared.apart(known) } else { shared }
     }
 }
 
@@ -155,10 +169,49 @@ impl<H: Handler> Dispatcher<H> {
         }
         self.handler.begin(tx).await?;
         // 2. or 3., as the mode says.
-        Run::over(self, tx, of, read).await
+        let delivered = Run::over(self, tx, of, read).await?;
+        if let Some(at) = read.mode.alone {
+            trials::forget(tx, of, at).await?;
+        }
+        Ok(delivered)
     }
 
-    /// Tries events that are due, each key in order, at most [`BATCH_MAX`].
+    /// Tries what is due; where one was noted to be tried by itself, that one.
+    pub(super) async fn retry_noted(
+        &self,
+        tx: &mut Tx<'_>,
+        partition: Partition,
+        after: Offset,
+        alone: Option<Offset>,
+    ) -> Result<Retried<H::Batch>, Error> {
+        let limit = alone.map_or(BATCH_MAX, |_| 1);
+        let retried = self.retry(tx, partition, after, limit).await?;
+        if let Some(at) = alone {
+            trials::forget(tx, self.assigned(partition), at).await?;
+        }
+        Ok(retried)
+    }
+
+    /// parked -> a dead letter, because it ended the process as often as it may.
+    pub(super) async fn bury(
+        &self,
+        tx: &mut Tx<'_>,
+        partition: Partition,
+        due: &Parked,
+        died: Died,
+    ) -> Result<(), Error> {
+        let of = self.assigned(partition);
+        Place::lock(tx, of).await?;
+        let (attempts, reason) = (died.attempts, died.reason());
+        if let Ok(event) = &due.event {
+            self.log_failure(event, attempts, Wait::Operator, &reason);
+        }
+        let standing = Standing { attempts, wait: Wait::Operator, reason: &reason };
+        parked::failed(tx, due.turn, standing).await?;
+        trials::forget(tx, of, Offset(due.at.number)).await
+    }
+
+    /// Tries events that are due, each key in order, at most `limit` of them.
     ///
     /// Always apart: an event that failed once is likely to fail again, and its neighbours here are
     /// of other keys that have waited long enough.
@@ -167,6 +220,7 @@ impl<H: Handler> Dispatcher<H> {
         tx: &mut Tx<'_>,
         partition: Partition,
         after: Offset,
+        limit: usize,
     ) -> Result<Retried<H::Batch>, Error> {
         let of = self.assigned(partition);
         // Whoever moved the place has taken the partition over: what is parked there is theirs.
@@ -177,7 +231,7 @@ impl<H: Handler> Dispatcher<H> {
         // One moment for all of them: who fails is due after it, and gives way to the others.
         let now = tx.now();
         let mut batches = Vec::new();
-        for _ in 0..BATCH_MAX.min(tx.parts_max()) {
+        for _ in 0..limit.min(tx.parts_max()) {
             let Some(due) = parked::due(tx, of, now).await? else {
                 return Ok(Retried { batches, more: false });
             };

@@ -5,6 +5,7 @@
 //! round decides.
 
 use super::Round;
+use crate::broker::Offset;
 use crate::deliveries::attempts::{DueEvent, Job};
 use crate::deliveries::settlement::{Retried, RetryOutcome};
 use crate::deliveries::{Answer, Receiver};
@@ -34,14 +35,15 @@ impl<R: Receiver> Round<R> {
         let read = database.read_by(Reading::Statement, &turn, |turn, rows| {
             Box::pin(parked::of_turn(rows, *turn))
         });
-        let Some(Parked { turn, key, attempts, event }) = read.await? else {
+        let Some(Parked { turn, at, key, attempts, event }) = read.await? else {
             self.retries.back(turn);
             return Ok(None);
         };
         match event {
             Ok(event) => {
                 let attempts = attempts.saturating_add(1);
-                Ok(Some(Job::Retry(Box::new(DueEvent { turn, key, attempts, event }))))
+                let at = Offset(at.number);
+                Ok(Some(Job::Retry(Box::new(DueEvent { turn, at, key, attempts, event }))))
             }
             Err(error) => {
                 let hurt = RetryOutcome::hurt(attempts, &error, &self.lane.context.name);
@@ -53,7 +55,7 @@ impl<R: Receiver> Round<R> {
 
     /// What came of an attempt at a parked event.
     pub(super) fn take_retried(&mut self, due: DueEvent, answer: Answer) {
-        let DueEvent { turn, key, attempts, event } = due;
+        let DueEvent { turn, key, attempts, event, .. } = due;
         match answer {
             Answer::NotNow => self.retries.put_off(turn),
             Answer::Acknowledged => {

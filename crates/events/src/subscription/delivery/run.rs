@@ -16,11 +16,13 @@ use crate::store::parked;
 use crate::store::tx::Tx;
 use crate::subscription::{Handler, gaps};
 
-/// An event that failed in the shared run, so that the apart run need not ask again.
+/// An event that failed in the shared run, or ended the process as often as it may, so that the apart run need not ask again.
 #[derive(Clone, Debug)]
 pub(in crate::subscription) struct KnownFailure {
-    offset: Offset,
-    reason: String,
+    pub(in crate::subscription) offset: Offset,
+    /// With the last one.
+    pub(in crate::subscription) attempts: u32,
+    pub(in crate::subscription) reason: String,
 }
 
 /// Why a run was given up: everything is taken back.
@@ -75,7 +77,7 @@ impl<'d, H: Handler> Run<'d, H> {
         of: Assigned<'d>,
         Read { after, events, mode }: Read<'_>,
     ) -> Result<Delivered<H::Batch>, Trouble> {
-        let RunMode { sharing, known, is_clear } = mode.clone();
+        let RunMode { sharing, known, is_clear, .. } = mode.clone();
         // A shared run on a server parks nothing, so that what was clear before is clear still.
         let is_clear = is_clear && !tx.is_at_once();
         let parked = if is_clear { 0 } else { parked::count(tx, &dispatcher.name).await? };
@@ -123,24 +125,33 @@ impl<'d, H: Handler> Run<'d, H> {
             let standing = Standing { attempts: 0, wait: Wait::Turn, reason: "" };
             return self.park(tx, stored, standing).await;
         }
+        if let Some(known) = self.known.take_if(|known| known.offset == stored.offset) {
+            return self.park_failed(tx, stored, known.attempts, &known.reason).await;
+        }
         // received -> handled, or parked as the first of its key.
         match self.attempt(tx, stored).await? {
             Attempt::Handled => Ok(()),
             // Its mark is raised already: the run is made again without it.
             Attempt::OutOfParts => Err(Trouble::Short(self.taken)),
-            Attempt::Failed(reason) => {
-                let wait = self.dispatcher.retry.after_failure(1, tx.now());
-                self.dispatcher.log_failure(&stored.event, 1, wait, &reason);
-                self.park(tx, stored, Standing { attempts: 1, wait, reason: &reason }).await
-            }
+            Attempt::Failed(reason) => self.park_failed(tx, stored, 1, &reason).await,
         }
+    }
+
+    /// received -> parked as the first of its key.
+    async fn park_failed(
+        &mut self,
+        tx: &mut Tx<'_>,
+        stored: &Stored,
+        attempts: u32,
+        reason: &str,
+    ) -> Result<(), Trouble> {
+        let wait = self.dispatcher.retry.after_failure(attempts, tx.now());
+        self.dispatcher.log_failure(&stored.event, attempts, wait, reason);
+        self.park(tx, stored, Standing { attempts, wait, reason }).await
     }
 
     /// As the dispatcher's, and keeps scratch clean of what failed.
     async fn attempt(&mut self, tx: &mut Tx<'_>, stored: &Stored) -> Result<Attempt, Trouble> {
-        if let Some(known) = self.known.take_if(|known| known.offset == stored.offset) {
-            return Ok(Attempt::Failed(known.reason));
-        }
         let (before, dispatcher) = (tx.parts(), self.dispatcher);
         let attempt =
             dispatcher.attempt(tx, &mut self.batch, &stored.event, self.sharing, self.base).await?;
@@ -158,8 +169,8 @@ impl<'d, H: Handler> Run<'d, H> {
             (Sharing::Shared, Attempt::Failed(reason))
                 if size_of::<H::Batch>() > 0 || !tx.is_at_once() =>
             {
-                let known = KnownFailure { offset: stored.offset, reason: reason.clone() };
-                return Err(Trouble::Apart(Some(known)));
+                let (offset, reason) = (stored.offset, reason.clone());
+                return Err(Trouble::Apart(Some(KnownFailure { offset, attempts: 1, reason })));
             }
             // A scratch of no size cannot be dirty; one of its own is thrown away.
             (_, Attempt::Failed(_)) => self.batch = H::Batch::default(),

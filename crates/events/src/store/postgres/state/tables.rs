@@ -87,6 +87,15 @@ pub(super) const SETS: &[TableSet] = &[
                 subscription TEXT PRIMARY KEY, since BIGINT NOT NULL, until BIGINT);"],
     },
     TableSet {
+        name: "trials",
+        steps: &["CREATE TABLE start (
+                subscription TEXT NOT NULL, partition INTEGER NOT NULL, position BIGINT NOT NULL,
+                starts BIGINT NOT NULL, PRIMARY KEY (subscription, partition));
+            CREATE TABLE trial (
+                subscription TEXT NOT NULL, partition INTEGER NOT NULL, \"offset\" BIGINT NOT NULL,
+                attempts BIGINT NOT NULL, PRIMARY KEY (subscription, partition, \"offset\"));"],
+    },
+    TableSet {
         name: "skipped",
         steps: &["CREATE TABLE skipped (
                 number BIGINT PRIMARY KEY GENERATED ALWAYS AS IDENTITY, name TEXT NOT NULL, kind TEXT NOT NULL,

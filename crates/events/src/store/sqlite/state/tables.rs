@@ -81,6 +81,18 @@ pub(in crate::store::sqlite) const PAUSED: TableSet = TableSet {
         subscription TEXT PRIMARY KEY, since INTEGER NOT NULL, until INTEGER) STRICT, WITHOUT ROWID;"],
 };
 
+/// See [`trials`](crate::store::trials).
+pub(super) const TRIALS: TableSet = TableSet {
+    name: "trials",
+    steps: &["CREATE TABLE start (
+            subscription TEXT NOT NULL, partition INTEGER NOT NULL, position INTEGER NOT NULL,
+            starts INTEGER NOT NULL, PRIMARY KEY (subscription, partition)) STRICT, WITHOUT ROWID;
+        CREATE TABLE trial (
+            subscription TEXT NOT NULL, partition INTEGER NOT NULL, offset INTEGER NOT NULL,
+            attempts INTEGER NOT NULL,
+            PRIMARY KEY (subscription, partition, offset)) STRICT, WITHOUT ROWID;"],
+};
+
 /// An index for each question: what of this key, what of this source up to here, what is due, what is
 /// dead. The last two have only the rows that are: they stay small however many wait.
 pub(super) const PARKED: TableSet = TableSet {

@@ -83,7 +83,8 @@ pub(super) fn open(options: &Options, migrate: bool) -> Result<Arc<File>, Error>
     if migrate {
         connection::migrate(&mut connection, options.schema)?;
     }
-    let tables = [&tables::INBOX, &tables::PARKED, &tables::PAUSED, &skipped::TABLES];
+    let tables =
+        [&tables::INBOX, &tables::PARKED, &tables::PAUSED, &tables::TRIALS, &skipped::TABLES];
     versions::upgrade(&connection, &tables)?;
     let base = if migrate {
         numbering::raise(&mut connection)?
