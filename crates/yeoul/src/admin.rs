@@ -32,6 +32,7 @@ use serde_json::{Value, json};
 use tracing::{error, warn};
 
 use dead::Controls;
+use dead::many::Mending;
 use push::Logs;
 use switches::{BodyRequest, Switches, turned};
 
@@ -93,6 +94,8 @@ enum Action {
     ShowDead,
     Redrive,
     Drop,
+    /// Of all letters that are meant.
+    Mend(Mending),
     Skip,
     Skipped,
     Place,
@@ -130,6 +133,8 @@ impl Server {
             Route::get("/admin/dead", Action::Dead),
             Route::get("/admin/retried", Action::Retried),
             Route::get("/admin/dead/{id}", Action::ShowDead),
+            Route::post("/admin/dead/redrive", Action::Mend(Mending::Redrive)),
+            Route::post("/admin/dead/drop", Action::Mend(Mending::Drop)),
             Route::post("/admin/dead/{id}/redrive", Action::Redrive),
             Route::post("/admin/dead/{id}/drop", Action::Drop),
             Route::post("/admin/skip/{name}", Action::Skip),
@@ -192,7 +197,10 @@ impl Server {
                 let gateway = admin.gateway.as_ref().ok_or_else(Problem::not_found)?;
                 gateway.trace(Query::parse(request.uri().query())?).await
             }
-            Action::Dead => admin.controls.list().await,
+            Action::Dead => admin.controls.list(Query::parse(request.uri().query())?).await,
+            Action::Mend(mending) => {
+                admin.controls.mend(mending, Query::parse(request.uri().query())?).await
+            }
             Action::Retried => admin.controls.retried().await,
             Action::ShowDead => admin.controls.show(params.get(0)).await,
             Action::Redrive => admin.controls.redrive(params.get(0)).await,

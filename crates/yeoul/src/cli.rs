@@ -221,8 +221,13 @@ pub(crate) enum EventsCommand {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DeadCommand {
-    /// List what was given up, one line each.
-    List(DataArgs),
+    /// List what was given up, one line each: all of it, or what a filter means.
+    List {
+        #[command(flatten)]
+        filter: LetterFilter,
+        #[command(flatten)]
+        place: DataArgs,
+    },
     /// Show one, with its event.
     Show {
         /// Its id, as listed.
@@ -230,20 +235,64 @@ pub(crate) enum DeadCommand {
         #[command(flatten)]
         place: DataArgs,
     },
-    /// Try one again; what waits behind it follows in order.
+    /// Try one again, or all that a filter means; what waits behind each follows in order.
     Redrive {
-        /// Its id, as listed.
-        id: String,
+        #[command(flatten)]
+        letters: Letters,
         #[command(flatten)]
         place: DataArgs,
     },
-    /// Give one up for good, and write that down; what waits behind it follows in order.
+    /// Give one up for good, or all that a filter means, and write that down; what waits behind each follows in order.
     Drop {
-        /// Its id, as listed.
-        id: String,
+        #[command(flatten)]
+        letters: Letters,
         #[command(flatten)]
         place: DataArgs,
     },
+}
+
+/// One letter, or those that are meant.
+#[derive(Debug, Args)]
+pub(crate) struct Letters {
+    /// Its id, as listed.
+    #[arg(required_unless_present_any = ["all", "LetterFilter"], conflicts_with_all = ["all", "LetterFilter", "limit", "dry_run"])]
+    pub(crate) id: Option<String>,
+    /// Every letter there is.
+    #[arg(long, conflicts_with = "LetterFilter")]
+    pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) filter: LetterFilter,
+    /// How many at most, up to 1000; what is left is said.
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) limit: Option<u64>,
+    /// Only say which they are.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+/// What letters have in common; every part that is given has to hold.
+#[derive(Debug, Args)]
+#[group(multiple = true)]
+pub(crate) struct LetterFilter {
+    /// Whose handler or receiver failed, such as `product.order`, or which relay passed it.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) subscription: Option<String>,
+    #[arg(long)]
+    pub(crate) topic: Option<String>,
+    /// Of the event.
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(crate) kind: Option<String>,
+    #[arg(long)]
+    pub(crate) key: Option<String>,
+    /// Parked then or later: a time, or how long ago (`2h`).
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+    /// Parked before.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<String>,
+    /// What its reason has somewhere.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

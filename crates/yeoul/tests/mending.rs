@@ -351,3 +351,67 @@ fn every_relay_tells_how_it_is() {
     eventually_is("it waits", &json!(1), || mall.relays()[0]["lag"].clone());
     mall.at("admin", "GET", "/readyz").send().expect(200);
 }
+
+/// How many letters a command says in its last line.
+fn last_line(output: &str) -> &str {
+    output.trim_end().lines().last().unwrap_or_default()
+}
+
+#[test]
+fn letters_are_listed_redriven_and_dropped_by_what_they_have_in_common() {
+    let Some(folder) = Folder::owned() else { return };
+    let data = folder.data();
+    let mall = Mall::on(folder, &["--faults"]);
+    let dead = |what: &[&str]| {
+        let mut arguments = vec!["dead"];
+        arguments.extend(what);
+        arguments.extend(["--data", text(&data)]);
+        run(&arguments)
+    };
+    let product = mall.product(100, "cancel");
+    mall.settle();
+    mall.fault("delivery", &json!({"on": "OrderConfirmed", "fail_rate": 1}));
+    let placed: Vec<_> = (0..4).map(|_| mall.order(&mall.customer(), product, 1)).collect();
+    eventually_is("dead letters", &4, || mall.dead().len());
+
+    // What is misspelt, or says nothing, does nothing.
+    for (query, field) in [("", "all"), ("keys=1", "keys"), ("key=1&limit=1001", "limit")] {
+        let refused =
+            mall.at("admin", "POST", &format!("/admin/dead/drop?{query}")).send().problem(400);
+        assert_eq!(refused["errors"][0]["field"], field, "{refused}");
+    }
+    dead(&["drop"]).expect(2);
+    dead(&["drop", "delivery.order.1", "--all"]).expect(2);
+    dead(&["redrive", "--subscription", "delivery.orders"]).expect(1);
+    mall.at("admin", "GET", "/admin/dead?keys=1").send().problem(400);
+    let key = placed[0].id.to_string();
+    let listed = dead(&["list", "--key", &key]).expect(0).stdout;
+    assert_eq!(listed.lines().count(), 1, "{listed}");
+    assert!(listed.contains(&format!("key {key} ")), "{listed}");
+    let shown =
+        dead(&["drop", "--type", "OrderConfirmed", "--limit", "3", "--dry-run"]).expect(0).stdout;
+    assert_eq!(
+        (shown.lines().count(), last_line(&shown)),
+        (4, "3 would be done, 1 left"),
+        "{shown}"
+    );
+    assert_eq!(dead(&["redrive", "--until", "1h"]).expect(0).stdout.trim(), "0 redriven, 0 left");
+    assert_eq!(mall.dead().len(), 4, "nothing was done");
+
+    let dropped = dead(&["drop", "--key", &key, "--reason", "fault"]).expect(0).stdout;
+    assert_eq!(last_line(&dropped), "1 dropped, 0 left");
+    let notes = mall.at("admin", "GET", "/admin/skipped").send().expect(200).value();
+    assert_eq!((&notes[0]["key"], &notes[0]["kind"]), (&json!(key), &json!("letter")), "{notes}");
+    assert!(notes[0]["by"].as_str().is_some_and(|by| by.starts_with("uid-")), "{notes}");
+    mall.mend("delivery");
+    let some =
+        dead(&["redrive", "--subscription", "delivery.order", "--limit", "2"]).expect(0).stdout;
+    assert_eq!(last_line(&some), "2 redriven, 1 left");
+    for of in &placed[1..3] {
+        mall.await_delivery(of.id, "DeliveryStarted");
+    }
+    assert_eq!(last_line(&dead(&["redrive", "--all"]).expect(0).stdout), "1 redriven, 0 left");
+    mall.await_delivery(placed[3].id, "DeliveryStarted");
+    assert_eq!(mall.dead(), Vec::<Value>::new());
+    assert_eq!(mall.deliveries_of(placed[0].id), Vec::<Value>::new(), "what was dropped");
+}

@@ -65,6 +65,15 @@ impl Query {
         }
     }
 
+    /// Notes every parameter that is none of these: where one that is misspelt would mean more than it says.
+    pub fn only(&mut self, names: &[&str]) {
+        let unknown = self.pairs.iter().filter(|pair| !names.contains(&pair.name.as_str()));
+        let unknown: Vec<String> = unknown.map(|pair| pair.name.clone()).collect();
+        for name in unknown {
+            self.noted.note(&name, format!("is none of {}", names.join(", ")), None);
+        }
+    }
+
     /// Notes a mistake of the caller's own finding.
     pub fn note(&mut self, name: &str, reason: impl Into<String>) {
         self.notes.miss(name);
@@ -106,6 +115,21 @@ mod tests {
         assert_eq!(query.text("c").as_deref(), Some("\n"));
         let wrong = query.finish().expect_err("one mistake");
         assert_eq!((wrong.errors().len(), wrong.errors()[0].field.as_str()), (1, "b"));
+    }
+
+    #[test]
+    fn what_is_misspelt_is_named_where_only_some_may_be_given() {
+        let fields = |raw| {
+            let mut query = Query::parse(Some(raw)).expect("a query");
+            query.only(&["key", "type"]);
+            let wrong = query.finish().err();
+            wrong.map(|wrong| wrong.errors().iter().map(|it| it.field.clone()).collect::<Vec<_>>())
+        };
+        assert_eq!(fields("key=1&type=2"), None);
+        assert_eq!(
+            fields("keys=1&type=2&Type=3"),
+            Some(vec!["keys".to_owned(), "Type".to_owned()])
+        );
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! Dead letters of every subscription and of every outbox: what was given up, trying it again, dropping
 //! it; what is parked and tried again by itself; and what was stepped over.
 
+mod filter;
+pub(crate) mod many;
+
 use chassis::http::query::Query;
 use chassis::http::{Problem, Response, empty, json};
 use events::parking::{DeadLetter, RetriedEvent};
@@ -25,11 +28,6 @@ pub(crate) struct Controls {
 }
 
 impl Controls {
-    pub(super) async fn list(&self) -> Result<Response, Problem> {
-        let letters = self.letters().await?;
-        Ok(json(StatusCode::OK, &letters.iter().map(letter_json).collect::<Vec<_>>()))
-    }
-
     /// What is parked and tried again by itself.
     pub(super) async fn retried(&self) -> Result<Response, Problem> {
         let all = self.all_retried().await?;
@@ -45,7 +43,7 @@ impl Controls {
     }
 
     pub(super) async fn show(&self, id: &str) -> Result<Response, Problem> {
-        let letters = self.letters().await?;
+        let letters = self.letters(LISTED_MAX).await?;
         let letter = letters.iter().find(|letter| letter.id == id).map(letter_json);
         let mut value = match letter {
             Some(letter) => letter,
@@ -62,32 +60,48 @@ impl Controls {
     }
 
     pub(super) async fn redrive(&self, id: &str) -> Result<Response, Problem> {
+        match self.redrive_one(id).await.map_err(|error| problem(&error))? {
+            true => Ok(empty(StatusCode::ACCEPTED)),
+            false => Err(Problem::not_found()),
+        }
+    }
+
+    /// Whether there was one of this id.
+    async fn redrive_one(&self, id: &str) -> Result<bool, events::Error> {
         // A letter's id begins with whose it is, so that at most one of them knows it.
         for control in &self.subscriptions {
-            if control.redrive(id).await.map_err(|error| problem(&error))? {
-                return Ok(empty(StatusCode::ACCEPTED));
+            if control.redrive(id).await? {
+                return Ok(true);
             }
         }
         for relay in &self.relays {
-            if relay.redrive(id).await.map_err(|error| problem(&error))? {
-                return Ok(empty(StatusCode::ACCEPTED));
+            if relay.redrive(id).await? {
+                return Ok(true);
             }
         }
-        Err(Problem::not_found())
+        Ok(false)
     }
 
     pub(super) async fn discard(&self, id: &str, by: &str) -> Result<Response, Problem> {
+        match self.discard_one(id, by).await.map_err(|error| problem(&error))? {
+            true => Ok(empty(StatusCode::NO_CONTENT)),
+            false => Err(self.no_letter(id).await?),
+        }
+    }
+
+    /// Whether there was a letter of this id.
+    async fn discard_one(&self, id: &str, by: &str) -> Result<bool, events::Error> {
         for control in &self.subscriptions {
-            if control.discard(id, by).await.map_err(|error| problem(&error))? {
-                return Ok(empty(StatusCode::NO_CONTENT));
+            if control.discard(id, by).await? {
+                return Ok(true);
             }
         }
         for relay in &self.relays {
-            if relay.discard(id, by).await.map_err(|error| problem(&error))? {
-                return Ok(empty(StatusCode::NO_CONTENT));
+            if relay.discard(id, by).await? {
+                return Ok(true);
             }
         }
-        Err(self.no_letter(id).await?)
+        Ok(false)
     }
 
     /// Why there is no dead letter of this id: it may be one yet.
@@ -187,13 +201,14 @@ impl Controls {
         Ok(None)
     }
 
-    async fn letters(&self) -> Result<Vec<DeadLetter>, Problem> {
+    /// So many of each at most.
+    async fn letters(&self, limit: usize) -> Result<Vec<DeadLetter>, Problem> {
         let mut letters = Vec::new();
         for control in &self.subscriptions {
-            letters.extend(control.dead(LISTED_MAX).await.map_err(|error| problem(&error))?);
+            letters.extend(control.dead(limit).await.map_err(|error| problem(&error))?);
         }
         for relay in &self.relays {
-            letters.extend(relay.dead(LISTED_MAX).await.map_err(|error| problem(&error))?);
+            letters.extend(relay.dead(limit).await.map_err(|error| problem(&error))?);
         }
         Ok(letters)
     }

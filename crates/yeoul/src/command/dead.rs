@@ -5,37 +5,86 @@ use serde_json::Value;
 
 use super::ask::{self, Process};
 use super::{print, skip};
-use crate::cli::DeadCommand;
+use crate::cli::{DeadCommand, LetterFilter, Letters};
 use crate::exit::Failure;
 
 pub(super) fn run(command: DeadCommand) -> Result<(), Failure> {
     match command {
-        DeadCommand::List(place) => {
-            let process = Process::holding(&place.data)?;
-            let (letters, skipped) = (process.get("/admin/dead")?, process.get("/admin/skipped")?);
-            let retried = process.get("/admin/retried")?;
-            let each = |list: &Value, line: fn(&Value) -> String| -> Vec<String> {
-                list.as_array().map_or(&[][..], Vec::as_slice).iter().map(line).collect()
-            };
-            let all =
-                [each(&letters, line), each(&retried, retried_line), each(&skipped, skip::line)];
-            print(all.into_iter().flatten())
-        }
+        DeadCommand::List { filter, place } => list(&Process::holding(&place.data)?, &filter),
         DeadCommand::Show { id, place } => {
             let letter = Process::holding(&place.data)?
                 .get(&format!("/admin/dead/{}", ask::segment(&id)))?;
             print([format!("{letter:#}")])
         }
-        DeadCommand::Redrive { id, place } => {
-            let path = format!("/admin/dead/{}/redrive", ask::segment(&id));
-            Process::holding(&place.data)?.post(&path)?;
+        DeadCommand::Redrive { letters, place } => {
+            let process = Process::holding(&place.data)?;
+            let Some(id) = &letters.id else { return mend(&process, "redrive", &letters) };
+            process.post(&format!("/admin/dead/{}/redrive", ask::segment(id)))?;
             print([format!("{id} is tried again, and what waits behind it follows in order")])
         }
-        DeadCommand::Drop { id, place } => {
-            let path = format!("/admin/dead/{}/drop?by={}", ask::segment(&id), skip::who());
-            Process::holding(&place.data)?.post(&path)?;
+        DeadCommand::Drop { letters, place } => {
+            let process = Process::holding(&place.data)?;
+            let Some(id) = &letters.id else { return mend(&process, "drop", &letters) };
+            process.post(&format!("/admin/dead/{}/drop?by={}", ask::segment(id), skip::who()))?;
             print([format!("{id} is given up; what waits behind it follows in order")])
         }
+    }
+}
+
+/// Letters, and where all are meant what is tried again by itself and what was stepped over.
+fn list(process: &Process, filter: &LetterFilter) -> Result<(), Failure> {
+    let asked = query(filter);
+    let letters = process.get(&format!("/admin/dead?{}", asked.join("&")))?;
+    if !asked.is_empty() {
+        return print(lines(&letters, line));
+    }
+    let (retried, skipped) = (process.get("/admin/retried")?, process.get("/admin/skipped")?);
+    let all = [lines(&letters, line), lines(&retried, retried_line), lines(&skipped, skip::line)];
+    print(all.into_iter().flatten())
+}
+
+fn lines(list: &Value, line: fn(&Value) -> String) -> Vec<String> {
+    list.as_array().map_or(&[][..], Vec::as_slice).iter().map(line).collect()
+}
+
+/// A filter's parts, as a query has them.
+fn query(filter: &LetterFilter) -> Vec<String> {
+    let LetterFilter { subscription, topic, kind, key, since, until, reason } = filter;
+    let parts = [
+        ("subscription", subscription),
+        ("topic", topic),
+        ("type", kind),
+        ("key", key),
+        ("since", since),
+        ("until", until),
+        ("reason", reason),
+    ];
+    let given = parts.into_iter().filter_map(|(name, part)| Some((name, part.as_ref()?)));
+    given.map(|(name, part)| format!("{name}={}", ask::segment(part))).collect()
+}
+
+/// Has it done to all that are meant, or says which those are.
+fn mend(process: &Process, what: &str, letters: &Letters) -> Result<(), Failure> {
+    let mut asked = query(&letters.filter);
+    asked.push(format!("by={}", skip::who()));
+    asked.extend(letters.all.then(|| "all=true".to_owned()));
+    asked.extend(letters.limit.map(|limit| format!("limit={limit}")));
+    asked.extend(letters.dry_run.then(|| "dry_run=true".to_owned()));
+    let said = process.post(&format!("/admin/dead/{what}?{}", asked.join("&")))?;
+    let left = said["left"].as_u64().unwrap_or_default();
+    if letters.dry_run {
+        let mut shown = lines(&said["letters"], line);
+        shown.push(format!("{} would be done, {left} left", shown.len()));
+        return print(shown);
+    }
+    let (done, word) = match &said["redriven"] {
+        Value::Null => (&said["dropped"], "dropped"),
+        done => (done, "redriven"),
+    };
+    print([format!("{done} {word}, {left} left")])?;
+    match said["stopped"].as_str() {
+        Some(why) => Err(Failure::environment(why, "say it again once that is mended")),
+        None => Ok(()),
     }
 }
 
