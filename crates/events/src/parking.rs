@@ -25,6 +25,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::event::Event;
 use crate::partition::Numbered;
 use crate::topic::Topic;
 
@@ -143,6 +144,33 @@ pub struct RetriedEvent {
     pub next_attempt: Timestamp,
     /// Later events of the key that wait behind it.
     pub waiting: u64,
+}
+
+/// What an operator replaced in a parked event.
+#[derive(Clone, Debug)]
+pub struct EditedLetter {
+    /// The event as it came; `None` where its row is none any more.
+    pub original: Option<Event>,
+    /// When it was replaced last.
+    pub at: Timestamp,
+    /// On whose word.
+    pub by: String,
+}
+
+/// What came of asking for a letter to be tried with other data, or before that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Edited {
+    /// It is tried again with it, or would have been handled.
+    Done,
+    /// It would have failed, for this reason.
+    Fails(String),
+    /// There is no dead letter of that id whose row is an event.
+    NoLetter,
+    /// Its data are bytes, or it has none: there is no JSON to replace.
+    NoJson,
+    /// Nobody here handles it: it is delivered elsewhere, or the subscription does not run in this process.
+    NotHere,
 }
 
 /// What a parked event waits for. Exactly the first of a key waits for a time or an operator.

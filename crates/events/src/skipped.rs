@@ -44,7 +44,7 @@ pub struct Skipped {
     pub name: String,
     /// What it was: a `record` of the log, a `parked` event, an `outbox` row, a `letter` (dropped); a `gap`: numbers of
     /// a publisher that are not in the topic; what was `lost`: numbers that are in the topic and not in the outbox; a
-    /// `place`: what a subscription was told to read on behind.
+    /// `place`: what a subscription was told to read on behind; a letter that was `edited`: redriven with other data.
     pub kind: String,
     /// The partition of its topic.
     pub partition: Partition,

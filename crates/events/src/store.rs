@@ -78,6 +78,7 @@ pub(crate) mod announcements;
 pub(crate) mod bounds;
 pub(crate) mod database;
 pub(crate) mod delivery_runs;
+pub(crate) mod edits;
 pub(crate) mod epoch;
 pub(crate) mod inbox;
 pub(crate) mod kept;

@@ -100,6 +100,7 @@ pub(crate) mod context;
 pub(crate) mod control;
 mod delivery;
 pub(crate) mod gaps;
+mod mending;
 mod moved;
 pub(crate) mod pausing;
 mod skip;
@@ -414,6 +415,8 @@ impl<H: Handler> Subscription<H> {
     /// place, and the next run goes on from what stands.
     pub async fn run(self, stop: impl Future<Output = ()> + Send) {
         let dispatcher = Arc::new(self.dispatcher);
+        let rehearse = mending::rehearsal(Arc::clone(&dispatcher), self.context.database.clone());
+        self.context.rehearse.get_or_init(|| rehearse);
         let consumer =
             |lane, member, stop| Consumer::new(Arc::clone(&dispatcher), lane, member).run(stop);
         self.context.run(consumer, stop).await;

@@ -203,7 +203,7 @@ impl Server {
             }
             Action::Retried => admin.controls.retried().await,
             Action::ShowDead => admin.controls.show(params.get(0)).await,
-            Action::Redrive => admin.controls.redrive(params.get(0)).await,
+            Action::Redrive => admin.controls.redrive(params.get(0), request).await,
             Action::Drop => admin.controls.discard(params.get(0), &by(&request)?).await,
             Action::Skip => {
                 admin.controls.skip(admin.broker.as_ref(), params.get(0), &by(&request)?).await

@@ -239,6 +239,9 @@ pub(crate) enum DeadCommand {
     Redrive {
         #[command(flatten)]
         letters: Letters,
+        /// Has one handled with these data, JSON, in place of its own (- is standard input); with --dry-run only tried and taken back.
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["all", "LetterFilter", "limit"])]
+        with: Option<PathBuf>,
         #[command(flatten)]
         place: DataArgs,
     },
@@ -255,7 +258,7 @@ pub(crate) enum DeadCommand {
 #[derive(Debug, Args)]
 pub(crate) struct Letters {
     /// Its id, as listed.
-    #[arg(required_unless_present_any = ["all", "LetterFilter"], conflicts_with_all = ["all", "LetterFilter", "limit", "dry_run"])]
+    #[arg(required_unless_present_any = ["all", "LetterFilter"], conflicts_with_all = ["all", "LetterFilter", "limit"])]
     pub(crate) id: Option<String>,
     /// Every letter there is.
     #[arg(long, conflicts_with = "LetterFilter")]
@@ -265,7 +268,7 @@ pub(crate) struct Letters {
     /// How many at most, up to 1000; what is left is said.
     #[arg(long, value_name = "COUNT")]
     pub(crate) limit: Option<u64>,
-    /// Only say which they are.
+    /// Only say which they are; of one, what its handler would say.
     #[arg(long)]
     pub(crate) dry_run: bool,
 }

@@ -415,3 +415,55 @@ fn letters_are_listed_redriven_and_dropped_by_what_they_have_in_common() {
     assert_eq!(mall.dead(), Vec::<Value>::new());
     assert_eq!(mall.deliveries_of(placed[0].id), Vec::<Value>::new(), "what was dropped");
 }
+
+#[test]
+fn a_letter_is_tried_with_other_data_and_redriven_with_them() {
+    let Some(folder) = Folder::owned() else { return };
+    let (data, file) = (folder.data(), folder.path().join("data.json"));
+    let mall = Mall::on(folder, &["--faults"]);
+    let (who, product) = (mall.customer(), mall.product(10, "cancel"));
+    mall.settle();
+    // Who fails at what the data say goes on with other data.
+    let fault = json!({"on": "OrderConfirmed", "match": {"customerId": who.id}, "fail_rate": 1});
+    mall.fault("delivery", &fault);
+    let placed = mall.order(&who, product, 1);
+    let letter = eventually("a dead letter", || mall.dead().pop());
+    let id = letter["id"].as_str().expect("an id");
+    let path = format!("/admin/dead/{id}");
+    let shown = || mall.at("admin", "GET", &path).send().expect(200).value();
+    let mut edited = shown()["event"]["data"].clone();
+    edited["customerId"] = json!("another@uengine.org");
+    std::fs::write(&file, edited.to_string()).expect("written");
+    let redrive = |more: &[&str]| {
+        let mut arguments = vec!["dead", "redrive", id, "--data", text(&data)];
+        arguments.extend(more);
+        run(&arguments)
+    };
+    let as_it_is = redrive(&["--dry-run"]).expect(0).stdout;
+    assert!(as_it_is.contains("would fail") && as_it_is.contains("fault"), "{as_it_is}");
+    let with = ["--with", text(&file)];
+    let tried = redrive(&[&with[..], &["--dry-run"]].concat()).expect(0).stdout;
+    assert!(tried.contains("would be handled; nothing was done"), "{tried}");
+    assert_eq!((mall.deliveries_of(placed.id), shown()["edited"].clone()), (vec![], Value::Null));
+
+    run(&["dead", "redrive", "--all", "--with", text(&file), "--data", text(&data)]).expect(2);
+    let post = |path: &str| mall.at("admin", "POST", path);
+    post(&format!("{path}/redrive?dry=true")).send().problem(400);
+    post("/admin/dead/delivery.order.999/redrive?dry_run=true").send().problem(404);
+    post(&format!("{path}/redrive")).json(&json!("x".repeat(1024 * 1024 - 8))).send().problem(400);
+    std::fs::write(&file, "{").expect("written");
+    let refused = redrive(&with).expect(1);
+    assert!(refused.stderr.contains("data is no JSON"), "{refused:?}");
+    assert_eq!(mall.dead().len(), 1, "nothing was done");
+
+    std::fs::write(&file, edited.to_string()).expect("written");
+    redrive(&with).expect(0);
+    mall.await_delivery(placed.id, "DeliveryStarted");
+    assert_eq!(mall.dead(), Vec::<Value>::new());
+    let notes = mall.at("admin", "GET", "/admin/skipped").send().expect(200).value();
+    assert_eq!(
+        (&notes[0]["kind"], &notes[0]["name"]),
+        (&json!("edited"), &json!("delivery.order"))
+    );
+    assert!(notes[0]["by"].as_str().is_some_and(|by| by.starts_with("uid-")), "{notes}");
+}

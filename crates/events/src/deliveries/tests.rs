@@ -55,6 +55,8 @@ struct Said {
     /// What was acknowledged, in order, by key.
     taken: BTreeMap<String, Vec<u64>>,
     attempts: Vec<u32>,
+    /// What was in the events of these.
+    data: Vec<String>,
 }
 
 impl Mailbox {
@@ -111,6 +113,7 @@ impl Receiver for Mailbox {
             let mut said = self.said();
             said.asked.push(event.sequence);
             said.attempts.push(attempt);
+            said.data.push(event.data.get().to_owned());
             if said.put_off > 0 {
                 said.put_off -= 1;
                 return Answer::NotNow;

@@ -304,6 +304,8 @@ pub(crate) async fn handled(
     // Together with the next one's turn in one transaction: a key is never without one that is due, dead, or
     // waited for.
     rows.execute("DELETE FROM parked WHERE place = ?1", &[&turn]).await?;
+    // With it what it was before somebody edited it.
+    rows.execute("DELETE FROM edit WHERE place = ?1", &[&turn]).await?;
     // Whatever it waited for: with this it is the first of its key, and rule 1 holds again.
     let next = "UPDATE parked SET next_at = ?3 WHERE place =
         (SELECT min(place) FROM parked WHERE subscription = ?1 AND key = ?2)";
@@ -412,7 +414,7 @@ fn text(row: &Row<'_>, column: usize) -> Result<String, Error> {
 }
 
 /// The event of a row, or why it is none any more.
-fn event(row: &Row<'_>, column: usize) -> Result<Event, Error> {
+pub(crate) fn event(row: &Row<'_>, column: usize) -> Result<Event, Error> {
     match row.value(column)? {
         Value::Blob(json) => Event::from_json(json),
         _ => Event::from_json(&[]),

@@ -8,8 +8,9 @@
 
 use std::future::Future;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use tokio::sync::{Notify, watch};
 
@@ -17,8 +18,10 @@ use super::pausing::Hold;
 use crate::Clock;
 use crate::broker::{Broker, Offset};
 use crate::error::Error;
+use crate::event::Event;
 use crate::group::{Assignment, Member};
 use crate::lanes::{Stop, run_each};
+use crate::parking::Edited;
 use crate::partition::{Partition, Partitions};
 use crate::stillness::Stillness;
 use crate::store::database::Database;
@@ -42,9 +45,15 @@ pub(crate) struct Context {
     pub(crate) hold: Hold,
     /// Whether other instances may share the partitions with this one.
     pub(crate) shared: bool,
+    /// Tries an event by the handler that runs here, and takes it back.
+    pub(crate) rehearse: Arc<OnceLock<Rehearse>>,
     /// One for each partition.
     boards: Arc<[Board]>,
 }
+
+/// Tries an event and takes it back.
+pub(crate) type Rehearse =
+    Arc<dyn Fn(Event) -> BoxFuture<'static, Result<Edited, Error>> + Send + Sync>;
 
 /// One partition of it: the unit that has a place, a loop, a board and trouble of its own.
 #[derive(Clone)]
@@ -123,6 +132,7 @@ impl Context {
             clock,
             paused: watch::Sender::new(false).subscribe(),
             shared: false,
+            rehearse: Arc::default(),
             boards: partitions.each().map(|_| Board::default()).collect(),
         }
     }

@@ -326,6 +326,23 @@ impl<H: Handler> Dispatcher<H> {
         }
     }
 
+    /// An attempt in a transaction that is to be taken back: `None`, or why it failed.
+    pub(super) async fn rehearse(
+        &self,
+        tx: &mut Tx<'_>,
+        event: &Event,
+    ) -> Result<Option<String>, Error> {
+        self.handler.begin(tx).await?;
+        let mut batch = H::Batch::default();
+        match self.attempt(tx, &mut batch, event, Sharing::Apart, 0).await? {
+            Attempt::Handled => Ok(None),
+            Attempt::Failed(reason) => Ok(Some(reason)),
+            Attempt::OutOfParts => {
+                Ok(Some("it needs more savepoints than a transaction has".to_owned()))
+            }
+        }
+    }
+
     /// A row that is no event any more is a dead letter at once: it holds up its own key alone.
     async fn give_up(
         &self,

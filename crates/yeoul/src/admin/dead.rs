@@ -1,6 +1,7 @@
 //! Dead letters of every subscription and of every outbox: what was given up, trying it again, dropping
 //! it; what is parked and tried again by itself; and what was stepped over.
 
+mod edited;
 mod filter;
 pub(crate) mod many;
 
@@ -56,14 +57,8 @@ impl Controls {
         // Read after the letter: it may have been redriven in between, and then it is shown without its event.
         let event = self.event(id).await?.map(|event| event.to_json());
         value["event"] = event.map_or(Value::Null, |event| shown(&event));
+        value["edited"] = self.show_edited(id).await?;
         Ok(json(StatusCode::OK, &value))
-    }
-
-    pub(super) async fn redrive(&self, id: &str) -> Result<Response, Problem> {
-        match self.redrive_one(id).await.map_err(|error| problem(&error))? {
-            true => Ok(empty(StatusCode::ACCEPTED)),
-            false => Err(Problem::not_found()),
-        }
     }
 
     /// Whether there was one of this id.

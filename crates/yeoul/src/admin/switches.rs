@@ -9,7 +9,8 @@ use std::pin::Pin;
 use chassis::http::fields::Fields;
 use chassis::http::{Problem, Request, Response, empty, whole};
 use events::subscription::Control;
-use http::{HeaderMap, StatusCode};
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue, StatusCode};
 use hyper::body::Bytes;
 use serde_json::Value;
 
@@ -59,6 +60,19 @@ impl BodyRequest {
 
     pub(super) fn is_empty(&self) -> bool {
         self.body.is_empty()
+    }
+
+    /// It, where it is said to be JSON.
+    ///
+    /// # Errors
+    /// 415: it is said to be something else, or nothing.
+    pub(super) fn json(&self) -> Result<&[u8], Problem> {
+        let is_json =
+            |value: &HeaderValue| value.to_str().is_ok_and(events::event::foreign::is_json);
+        match self.headers.get(CONTENT_TYPE).is_some_and(is_json) {
+            true => Ok(&self.body),
+            false => Err(Problem::unsupported_media_type("application/json")),
+        }
     }
 
     /// Its members.

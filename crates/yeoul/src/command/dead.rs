@@ -1,10 +1,17 @@
 //! `yeoul dead`: what was given up, what is tried again by itself and what was stepped over; trying it again and dropping it,
 //! beside a running process.
 
+use std::path::Path;
+
+use events::event::EVENT_BYTES_MAX;
+use http::header::CONTENT_TYPE;
+use http::{Method, Request};
+use http_body_util::Full;
+use hyper::body::Bytes;
 use serde_json::Value;
 
 use super::ask::{self, Process};
-use super::{print, skip};
+use super::{print, publish, skip};
 use crate::cli::{DeadCommand, LetterFilter, Letters};
 use crate::exit::Failure;
 
@@ -16,18 +23,49 @@ pub(super) fn run(command: DeadCommand) -> Result<(), Failure> {
                 .get(&format!("/admin/dead/{}", ask::segment(&id)))?;
             print([format!("{letter:#}")])
         }
-        DeadCommand::Redrive { letters, place } => {
+        DeadCommand::Redrive { letters, with, place } => {
             let process = Process::holding(&place.data)?;
-            let Some(id) = &letters.id else { return mend(&process, "redrive", &letters) };
-            process.post(&format!("/admin/dead/{}/redrive", ask::segment(id)))?;
-            print([format!("{id} is tried again, and what waits behind it follows in order")])
+            match &letters.id {
+                Some(id) => redrive(&process, id, with.as_deref(), letters.dry_run),
+                None => mend(&process, "redrive", &letters),
+            }
         }
         DeadCommand::Drop { letters, place } => {
             let process = Process::holding(&place.data)?;
             let Some(id) = &letters.id else { return mend(&process, "drop", &letters) };
+            if letters.dry_run {
+                let letter = process.get(&format!("/admin/dead/{}", ask::segment(id)))?;
+                return print([line(&letter)]);
+            }
             process.post(&format!("/admin/dead/{}/drop?by={}", ask::segment(id), skip::who()))?;
             print([format!("{id} is given up; what waits behind it follows in order")])
         }
+    }
+}
+
+/// Tries one again, as it is or with the data of a file; or says what would come of it.
+fn redrive(process: &Process, id: &str, with: Option<&Path>, is_dry: bool) -> Result<(), Failure> {
+    let data = with.map(|file| {
+        let file = Some(file).filter(|file| *file != Path::new("-"));
+        publish::read(file, EVENT_BYTES_MAX, "an event has less")
+    });
+    let request = Request::builder()
+        .method(Method::POST)
+        .uri(format!(
+            "/admin/dead/{}/redrive?dry_run={is_dry}&by={}",
+            ask::segment(id),
+            skip::who()
+        ))
+        .header(CONTENT_TYPE, "application/json")
+        .body(Full::new(Bytes::from(data.transpose()?.unwrap_or_default())));
+    let request = request.map_err(|error| Failure::input(error, "check the arguments"))?;
+    let said = ask::done(process.send(request)?)?;
+    match (is_dry, said["reason"].as_str()) {
+        (false, _) => {
+            print([format!("{id} is tried again, and what waits behind it follows in order")])
+        }
+        (true, None) => print([format!("{id} would be handled; nothing was done")]),
+        (true, Some(why)) => print([format!("{id} would fail: {why}; nothing was done")]),
     }
 }
 

@@ -18,7 +18,7 @@ use super::{advise, print};
 use crate::exit::Failure;
 
 pub(super) fn run(topic: &str, file: Option<&Path>, data: &Path) -> Result<(), Failure> {
-    let document = read(file)?;
+    let document = read(file, BATCH_BYTES_MAX, "publish it in several batches")?;
     let process = Process::holding(data)?;
     let request = Request::builder()
         .method(Method::POST)
@@ -33,8 +33,8 @@ pub(super) fn run(topic: &str, file: Option<&Path>, data: &Path) -> Result<(), F
     ))
 }
 
-/// All of it: what is larger than a batch may be is refused here, unread.
-fn read(file: Option<&Path>) -> Result<Vec<u8>, Failure> {
+/// All of a file, or of standard input: what is larger than it may be is refused here, unread, with what to do then.
+pub(super) fn read(file: Option<&Path>, limit: usize, todo: &str) -> Result<Vec<u8>, Failure> {
     let name = file.map_or_else(|| "standard input".to_owned(), |it| it.display().to_string());
     let unread = |error: io::Error| {
         Failure::input(
@@ -47,11 +47,10 @@ fn read(file: Option<&Path>) -> Result<Vec<u8>, Failure> {
         None => Box::new(io::stdin().lock()),
     };
     let mut document = Vec::new();
-    let limit = BATCH_BYTES_MAX as u64;
-    from.take(limit + 1).read_to_end(&mut document).map_err(unread)?;
-    if document.len() > BATCH_BYTES_MAX {
+    from.take(limit as u64 + 1).read_to_end(&mut document).map_err(unread)?;
+    if document.len() > limit {
         let says = format!("is too large. file=`{name}`, limit=`{limit}`");
-        return Err(Failure::input(says, "publish it in several batches"));
+        return Err(Failure::input(says, todo));
     }
     Ok(document)
 }

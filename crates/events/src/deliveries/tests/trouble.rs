@@ -1,6 +1,9 @@
 //! What an event that its receiver cannot bear, an operator elsewhere and another partition do to the rest: nothing that lasts.
 
+use serde_json::value::RawValue;
+
 use super::*;
+use crate::parking::Edited;
 use crate::store::tx::Tx;
 
 /// Who takes one at a time and puts the same one off again and again, as a circuit's probes do.
@@ -164,5 +167,22 @@ async fn who_waits_for_a_permit_keeps_his_place_whatever_else_happens() {
     bench.mailbox.tell(|said| said.is_away = false);
     bench.asked(3).await;
     bench.caught_up(&running.control).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_letter_is_delivered_with_other_data_and_nobody_tries_it_without_delivering() {
+    let bench = Bench::new();
+    bench.mailbox.tell(|said| _ = said.failing.insert("a".to_owned()));
+    let running = bench.start();
+    bench.publish(1, &["a"]).await;
+    bench.dead(&running.control, 1).await;
+    let (control, id) = (&running.control, "mail.order.1");
+    assert_eq!(control.rehearse(id, None).await.unwrap(), Edited::NotHere);
+    bench.mailbox.tell(|said| said.failing.clear());
+    let data = RawValue::from_string("7".to_owned()).unwrap();
+    assert_eq!(control.redrive_with(id, data, "me").await.unwrap(), Edited::Done);
+    bench.mailbox.took("a", &[1]).await;
+    assert_eq!(bench.mailbox.said().data.last().map(String::as_str), Some("7"));
     running.stop().await;
 }

@@ -1,6 +1,9 @@
 //! A failing key waits by itself, in order, as often as it may and no oftener.
 
+use serde_json::value::RawValue;
+
 use super::*;
+use crate::parking::Edited;
 use crate::position::WritePosition;
 
 #[tokio::test]
@@ -85,6 +88,74 @@ async fn a_redriven_dead_letter_is_applied_once_and_in_order_with_what_waited_be
     bench.effects_are("bad", &[1, 3, 4]).await;
     assert!(running.control.dead(10).await.unwrap().is_empty());
     assert!(!running.control.redrive("product.order.1").await.unwrap());
+    running.stop().await;
+}
+
+/// Has effects of small numbers alone.
+struct Picky;
+
+impl Handler for Picky {
+    type Batch = ();
+
+    async fn handle(&self, (): &mut (), tx: &mut Tx<'_>, event: &Event) -> Result<(), Failure> {
+        let number = event.decode()?;
+        effect(tx, &event.key, number).await?;
+        let reason = format!("{number} is too many");
+        if number > 100 { Err(Failure::Handler(reason)) } else { Ok(()) }
+    }
+}
+
+fn data(json: &str) -> Box<RawValue> {
+    RawValue::from_string(json.to_owned()).unwrap()
+}
+
+#[tokio::test]
+async fn a_letter_is_tried_with_other_data_without_a_trace_and_redriven_with_them() {
+    let bench = bench().await;
+    bench.publish(500, &["bad", "bad", "a"]).await;
+    let running = start(bench.subscription(Picky));
+    bench.dead(&running.control, 2).await;
+    let control = &running.control;
+    let ids = control.dead(9).await.unwrap();
+    assert_eq!((ids[0].key.as_str(), ids[0].waiting), ("bad", 1));
+    let (id, fails) = ("product.order.1", |why: &str| Edited::Fails(why.to_owned()));
+    assert_eq!(control.rehearse(id, None).await.unwrap(), fails("500 is too many"));
+    assert_eq!(control.rehearse(id, Some(data("501"))).await.unwrap(), fails("501 is too many"));
+    assert_eq!(control.rehearse(id, Some(data("7"))).await.unwrap(), Edited::Done);
+    assert_eq!((bench.effects().await, control.dead(9).await.unwrap().len()), (vec![], 2));
+    // It is as it came.
+    assert!(control.edited(id).await.unwrap().is_none());
+    let large = data(&format!("\"{}\"", "x".repeat(crate::event::EVENT_BYTES_MAX)));
+    let refused = control.redrive_with(id, large, "me").await.unwrap_err();
+    assert!(matches!(refused, Error::Limit { field: "event", .. }), "{refused}");
+    for unknown in ["product.order.2", "product.order.99", "x"] {
+        assert_eq!(control.redrive_with(unknown, data("7"), "me").await.unwrap(), Edited::NoLetter);
+        assert_eq!(control.rehearse(unknown, None).await.unwrap(), Edited::NoLetter);
+    }
+
+    // Edited badly, it is a letter again that shows what came; edited again, what came is what it was.
+    assert_eq!(control.redrive_with(id, data("600"), "he").await.unwrap(), Edited::Done);
+    bench.dead(control, 2).await;
+    let edited = control.edited(id).await.unwrap().expect("it was edited");
+    let original = edited.original.expect("an event");
+    assert_eq!((original.data.get(), edited.by.as_str()), ("500", "he"));
+    let event = control.dead_event(id).await.unwrap().expect("an event");
+    assert_eq!((event.data.get(), &event.id, event.sequence), ("600", &original.id, 500));
+    assert_eq!(control.redrive_with(id, data("601"), "she").await.unwrap(), Edited::Done);
+    let again = control.edited(id).await.unwrap().expect("it was edited");
+    assert_eq!((again.original.expect("an event").data.get(), again.by.as_str()), ("500", "she"));
+    bench.dead(control, 2).await;
+    assert_eq!(control.redrive_with(id, data("7"), "she").await.unwrap(), Edited::Done);
+    bench.effects_are("bad", &[7]).await;
+    // What waited behind it fails by itself.
+    bench.dead(control, 2).await;
+    assert_eq!(bench.hurt("DELETE FROM edit").await, 0, "nothing is left of it");
+    let notes = control.skipped().await.unwrap();
+    let told: Vec<_> =
+        notes.iter().map(|it| (it.kind.as_str(), it.by.as_str(), it.first)).collect();
+    assert_eq!(told, [("edited", "he", 1), ("edited", "she", 1), ("edited", "she", 1)]);
+    let stored = bench.log.read(&topic("order").first(), Offset(0), 1).await.unwrap();
+    assert_eq!(stored[0].event.data.get(), "500", "the topic has what came");
     running.stop().await;
 }
 

@@ -134,7 +134,8 @@ impl Selection {
     }
 }
 
-fn flag(query: &mut Query, name: &str) -> bool {
+/// Whether it is asked for.
+pub(super) fn flag(query: &mut Query, name: &str) -> bool {
     match query.get(name) {
         None | Some("false") => false,
         Some("true") => true,

@@ -87,6 +87,11 @@ pub(super) const SETS: &[TableSet] = &[
                 subscription TEXT PRIMARY KEY, since BIGINT NOT NULL, until BIGINT);"],
     },
     TableSet {
+        name: "edits",
+        steps: &["CREATE TABLE edit (
+                place BIGINT PRIMARY KEY, original BYTEA NOT NULL, at BIGINT NOT NULL, by TEXT NOT NULL);"],
+    },
+    TableSet {
         name: "trials",
         steps: &["CREATE TABLE start (
                 subscription TEXT NOT NULL, partition INTEGER NOT NULL, position BIGINT NOT NULL,

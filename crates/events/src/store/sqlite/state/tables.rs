@@ -93,6 +93,13 @@ pub(super) const TRIALS: TableSet = TableSet {
             PRIMARY KEY (subscription, partition, offset)) STRICT, WITHOUT ROWID;"],
 };
 
+/// See [`edits`](crate::store::edits).
+pub(super) const EDITS: TableSet = TableSet {
+    name: "edits",
+    steps: &["CREATE TABLE edit (
+        place INTEGER PRIMARY KEY, original BLOB NOT NULL, at INTEGER NOT NULL, by TEXT NOT NULL) STRICT;"],
+};
+
 /// An index for each question: what of this key, what of this source up to here, what is due, what is
 /// dead. The last two have only the rows that are: they stay small however many wait.
 pub(super) const PARKED: TableSet = TableSet {

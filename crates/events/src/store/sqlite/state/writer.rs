@@ -83,8 +83,8 @@ pub(super) fn open(options: &Options, migrate: bool) -> Result<Arc<File>, Error>
     if migrate {
         connection::migrate(&mut connection, options.schema)?;
     }
-    let tables =
-        [&tables::INBOX, &tables::PARKED, &tables::PAUSED, &tables::TRIALS, &skipped::TABLES];
+    let parking = [&tables::PARKED, &tables::EDITS, &tables::TRIALS];
+    let tables = [&[&tables::INBOX, &tables::PAUSED, &skipped::TABLES][..], &parking].concat();
     versions::upgrade(&connection, &tables)?;
     let base = if migrate {
         numbering::raise(&mut connection)?

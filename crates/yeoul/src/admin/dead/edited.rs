@@ -1,0 +1,119 @@
+//! One dead letter tried again: as it came or with other data, and on request only to see what would come of it.
+//!
+//! The body is the data, JSON; without one it is tried as it is. `dry_run=true` has the handler try it in a transaction that is taken
+//! back whatever it says, which only a handler of ours in this process can.
+
+use chassis::http::query::Query;
+use chassis::http::{Problem, Request, Response, empty, json};
+use events::Error;
+use events::parking::Edited;
+use http::StatusCode;
+use serde_json::json;
+use serde_json::value::RawValue;
+
+use super::{Controls, shown};
+use crate::admin::problem;
+use crate::admin::switches::BodyRequest;
+
+impl Controls {
+    /// Tries it again, or says what would come of that.
+    pub(in crate::admin) async fn redrive(
+        &self,
+        id: &str,
+        request: Request,
+    ) -> Result<Response, Problem> {
+        let mut query = Query::parse(request.uri().query())?;
+        query.only(&["dry_run", "by"]);
+        let is_dry = super::filter::flag(&mut query, "dry_run");
+        let by = query.get("by").unwrap_or("the admin listener").to_owned();
+        query.finish()?;
+        match (is_dry, data(&BodyRequest::read(request).await?)?) {
+            (true, data) => answer(self.rehearse(id, data).await, id, is_dry),
+            (false, Some(data)) => answer(self.redrive_with(id, data, &by).await, id, is_dry),
+            (false, None) => match self.redrive_one(id).await.map_err(|error| problem(&error))? {
+                true => Ok(empty(StatusCode::ACCEPTED)),
+                false => Err(Problem::not_found()),
+            },
+        }
+    }
+
+    async fn redrive_with(&self, id: &str, data: Box<RawValue>, by: &str) -> Result<Edited, Error> {
+        for control in &self.subscriptions {
+            let edited = control.redrive_with(id, data.clone(), by).await?;
+            if edited != Edited::NoLetter {
+                return Ok(edited);
+            }
+        }
+        self.not_here(id).await
+    }
+
+    async fn rehearse(&self, id: &str, data: Option<Box<RawValue>>) -> Result<Edited, Error> {
+        for control in &self.subscriptions {
+            let edited = control.rehearse(id, data.clone()).await?;
+            if edited != Edited::NoLetter {
+                return Ok(edited);
+            }
+        }
+        self.not_here(id).await
+    }
+
+    /// A letter of an outbox is published as it was committed.
+    async fn not_here(&self, id: &str) -> Result<Edited, Error> {
+        for relay in &self.relays {
+            if relay.dead_event(id).await?.is_some() {
+                return Ok(Edited::NotHere);
+            }
+        }
+        Ok(Edited::NoLetter)
+    }
+
+    /// Who replaced its data and when, and the event as it came, where somebody did.
+    pub(super) async fn show_edited(&self, id: &str) -> Result<serde_json::Value, Problem> {
+        for control in &self.subscriptions {
+            let Some(edited) = control.edited(id).await.map_err(|error| problem(&error))? else {
+                continue;
+            };
+            let original = edited.original.map(|event| shown(&event.to_json()));
+            let at = edited.at.to_string();
+            return Ok(json!({ "at": at, "by": edited.by, "original": original }));
+        }
+        Ok(serde_json::Value::Null)
+    }
+}
+
+/// The data of a body, which is JSON if there is one.
+fn data(given: &BodyRequest) -> Result<Option<Box<RawValue>>, Problem> {
+    if given.is_empty() {
+        return Ok(None);
+    }
+    let data = serde_json::from_slice(given.json()?);
+    data.map(Some).map_err(|error| Problem::bad_field("data", format!("is no JSON: {error}")))
+}
+
+fn answer(came: Result<Edited, Error>, id: &str, is_dry: bool) -> Result<Response, Problem> {
+    let came = came.map_err(|error| match &error {
+        Error::Limit { field: "event", limit, .. } => {
+            Problem::bad_field("data", format!("makes the event larger than {limit} bytes"))
+        }
+        Error::Limit { .. } => Problem::conflict(error.to_string()),
+        _ => problem(&error),
+    })?;
+    match came {
+        Edited::Done if is_dry => Ok(json(StatusCode::OK, &json!({ "outcome": "handled" }))),
+        Edited::Done => Ok(empty(StatusCode::ACCEPTED)),
+        Edited::Fails(reason) => {
+            Ok(json(StatusCode::OK, &json!({ "outcome": "failed", "reason": reason })))
+        }
+        Edited::NoJson => Err(Problem::conflict(format!(
+            "the data of {id} are no JSON, and cannot be replaced by it"
+        ))),
+        Edited::NotHere if is_dry => Err(Problem::conflict(format!(
+            "{id} is handled by nobody in this process, where it could be tried and taken back: what is delivered \
+             elsewhere is tried by a redrive alone"
+        ))),
+        Edited::NotHere => Err(Problem::conflict(format!(
+            "{id} is an event that no broker took: it is published as it was committed, or dropped"
+        ))),
+        _ => Err(Problem::not_found()),
+    }
+}
