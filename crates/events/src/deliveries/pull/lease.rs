@@ -177,6 +177,11 @@ impl Lease {
         runs(taken)
     }
 
+    /// Takes out those, in order.
+    pub(super) fn part_with(&mut self, those: impl Fn(&Entry) -> bool) -> Vec<Entry> {
+        self.entries.extract_if(.., |entry| those(entry)).collect()
+    }
+
     /// Takes out everything.
     pub(super) fn end(&mut self) -> Vec<Run> {
         runs(std::mem::take(&mut self.entries))

@@ -2,8 +2,8 @@
 //!
 //! It is read as far as somebody asks for events, and, when a shelf is made from the store, as far as something is out:
 //! what is out under a lease stands as out again, and what is there no more (its engine removed it, the log lost its tail)
-//! leaves its lease. What is hurt leaves it too; what only cannot be read for now stays out, and its lease is neither
-//! answered for nor ended until it is read: no other partition waits for that ([`Feed`]). What another instance lent or settled is not
+//! leaves its lease. What is hurt leaves it too; what only cannot be read for now stays out, and of its lease what is in this partition is
+//! neither answered for nor ended until it is read: no other partition waits for that ([`Feed`]), in the same lease neither. What another instance lent or settled is not
 //! learnt here: the shelf is made anew.
 
 use std::collections::{BTreeMap, HashMap, HashSet};

@@ -6,27 +6,24 @@
 //!
 //! Pure, but for what is read on ([`Part`]).
 
+mod settling;
+
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::LEASES_MAX;
 use super::due::Due;
 use super::feed::{Feed, Patience};
-use super::lease::{Again, Entry, Lease, Line, Named, Rejection, Run, What, counted};
+use super::lease::{Entry, Lease, Line, What};
 use super::parcel::{Candidate, Parcel, size_of};
 use super::part::{Part, ReadFrom};
-use super::{ANSWERED_MAX, Answered, LEASES_MAX, Refusal};
-use crate::broker::{Offset, Stored};
-use crate::deliveries::Timing;
-use crate::deliveries::settlement::{Park, Retried, RetryOutcome};
-use crate::error::Error;
-use crate::parking::{PARKED_MAX, Wait};
+use crate::broker::Stored;
+use crate::deliveries::settlement::{Retried, RetryOutcome};
+use crate::parking::PARKED_MAX;
 use crate::store::leases::LeaseChange;
 use crate::store::parked::Parked;
-
-/// Why an event is tried again that nobody answered for.
-const ENDED: &str = "the lease ended before anybody answered for it";
 
 /// See the module.
 pub(super) struct Shelf {
@@ -72,13 +69,28 @@ impl Shelf {
 
     /// When the first lease ends that has something out.
     pub(super) fn ends_at(&self) -> Option<Timestamp> {
-        let open = self.leases.values().filter(|lease| !lease.entries.is_empty());
-        open.filter(|lease| !self.is_unread(lease)).map(|lease| lease.until).min()
+        let has_readable = |lease: &&Lease| {
+            let silent = self.silent(lease);
+            lease.entries.iter().any(|entry| !silent.contains(&entry.partition))
+        };
+        self.leases.values().filter(has_readable).map(|lease| lease.until).min()
     }
 
-    /// Whether it has events that could not be read yet: what would become of them cannot be written.
-    fn is_unread(&self, lease: &Lease) -> bool {
-        lease.entries.iter().any(|entry| self.parts[usize::from(entry.partition)].is_unread(entry))
+    /// The partitions of which it has events that could not be read yet: what would become of these, and of what is beside them
+    /// there, cannot be written.
+    fn silent(&self, lease: &Lease) -> BTreeSet<u16> {
+        let unread = |it: &&Entry| self.parts[usize::from(it.partition)].is_unread(it);
+        lease.entries.iter().filter(unread).map(|entry| entry.partition).collect()
+    }
+
+    /// Does something to a lease without what is in silent partitions, which stays in it as it is.
+    fn with_readable<T>(&mut self, token: &str, act: impl FnOnce(&mut Lease) -> T) -> Option<T> {
+        let silent = self.silent(self.leases.get(token)?);
+        let lease = self.leases.get_mut(token)?;
+        let held = lease.part_with(|entry| silent.contains(&entry.partition));
+        let done = act(lease);
+        lease.entries.extend(held);
+        Some(done)
     }
 
     /// Whether all of it that could not be read yet is expected in a moment.
@@ -127,179 +139,6 @@ impl Shelf {
     pub(super) fn partitions_out(&self) -> BTreeSet<u16> {
         let entries = self.leases.values().flat_map(|lease| &lease.entries);
         entries.map(|entry| entry.partition).collect()
-    }
-
-    /// These of a lease are handled.
-    ///
-    /// # Errors
-    /// [`Refusal::Ended`], and [`Refusal::Store`] where something of it cannot be read now.
-    pub(super) fn acknowledge(
-        &mut self,
-        token: &str,
-        named: &Named,
-        now: Timestamp,
-        timing: &Timing,
-    ) -> Result<Answered, Refusal> {
-        let mut unknown = Vec::new();
-        let taken = self.lease(token, now)?.take(named, &mut unknown);
-        let count = taken.len();
-        taken.into_iter().for_each(|entry| self.handled(entry));
-        self.let_go(token, now, timing);
-        Ok(Answered { count, unknown })
-    }
-
-    /// These of a lease are not handled.
-    ///
-    /// # Errors
-    /// [`Refusal::Ended`], and [`Refusal::Store`] where something of it cannot be read now.
-    pub(super) fn reject(
-        &mut self,
-        token: &str,
-        named: &Named,
-        rejection: &Rejection,
-        now: Timestamp,
-        timing: &Timing,
-    ) -> Result<Answered, Refusal> {
-        let mut unknown = Vec::new();
-        let count = self.lease(token, now)?.reject(named, rejection, &mut unknown);
-        self.let_go(token, now, timing);
-        Ok(Answered { count, unknown })
-    }
-
-    fn lease(&mut self, token: &str, now: Timestamp) -> Result<&mut Lease, Refusal> {
-        let lease = self.leases.get(token).filter(|lease| !lease.is_over(now));
-        if self.is_unread(lease.ok_or(Refusal::Ended)?) {
-            return Err(Error::environment("a partition of the lease cannot be read now").into());
-        }
-        self.leases.get_mut(token).ok_or(Refusal::Ended)
-    }
-
-    fn handled(&mut self, entry: Entry) {
-        let part = &mut self.parts[usize::from(entry.partition)];
-        match entry.what {
-            What::Fresh(offset) => part.window.acknowledge(Offset(offset)),
-            What::Parked(turn) => {
-                part.window.unparked(&entry.key);
-                let outcome = RetryOutcome::Handled { key: entry.key };
-                part.outcomes.retried.push(Retried { turn, outcome });
-            }
-        }
-    }
-
-    /// What is rejected and first of its key leaves the lease, with what is behind it.
-    fn let_go(&mut self, token: &str, now: Timestamp, timing: &Timing) {
-        self.touched.insert(token.to_owned());
-        let runs = self.leases.get_mut(token).map(Lease::rejected_first).unwrap_or_default();
-        for mut run in runs {
-            if let Some(rejection) = run.first.rejected.take() {
-                self.rejected(run, rejection, now, timing);
-            }
-        }
-    }
-
-    fn rejected(&mut self, mut run: Run, rejection: Rejection, now: Timestamp, timing: &Timing) {
-        let Rejection { reason, again } = rejection;
-        let attempt = run.first.attempt;
-        let wait = match again {
-            Again::Uncounted if counted(&run.behind, None).is_empty() => {
-                return self.give_back(&run);
-            }
-            Again::Uncounted => {
-                // What was said of those behind it is kept with them, and they are behind what is parked.
-                run.first.attempt = attempt.saturating_sub(1);
-                timing.pace.again_after(run.first.attempt, now, super::AT_ONCE)
-            }
-            Again::Never => Wait::Operator,
-            Again::After(pause) => timing.pace.again_after(attempt, now, pause),
-            Again::Backoff => timing.pace.after_failure(attempt, now, (timing.jitter)()),
-        };
-        self.failed(run, wait, &reason, false);
-    }
-
-    /// Ends the leases whose time is over; how many had something out.
-    pub(super) fn end_leases(&mut self, now: Timestamp, timing: &Timing) -> usize {
-        let over = |it: &(&String, &Lease)| it.1.is_over(now) && !self.is_unread(it.1);
-        let over: Vec<String> = self.leases.iter().filter(over).map(|it| it.0.clone()).collect();
-        let mut ended = 0;
-        for token in over {
-            let runs = self.leases.remove(&token).map(|mut it| it.end()).unwrap_or_default();
-            self.touched.insert(token);
-            ended += usize::from(!runs.is_empty());
-            for run in runs {
-                let wait = timing.pace.again_after(run.first.attempt, now, super::AT_ONCE);
-                self.failed(run, wait, ENDED, true);
-            }
-        }
-        self.forget_answered();
-        ended
-    }
-
-    /// Of leases that have nothing out no more are kept than the limit, those that would have lasted longest.
-    fn forget_answered(&mut self) {
-        let answered = self.leases.iter().filter(|it| it.1.entries.is_empty());
-        let mut answered: Vec<_> = answered.map(|it| (it.1.until, it.0.clone())).collect();
-        answered.sort();
-        let surplus = answered.len().saturating_sub(ANSWERED_MAX);
-        for (_, token) in answered.into_iter().take(surplus) {
-            self.leases.remove(&token);
-            self.touched.insert(token);
-        }
-    }
-
-    /// Takes back a lease that its subscriber never heard of.
-    pub(super) fn take_back(&mut self, token: &str) {
-        // Of what could not be read yet the lease ends by itself.
-        if self.leases.get(token).is_none_or(|lease| self.is_unread(lease)) {
-            return;
-        }
-        let Some(mut lease) = self.leases.remove(token) else { return };
-        self.touched.insert(token.to_owned());
-        lease.end().iter().for_each(|run| self.give_back(run));
-    }
-
-    /// They are open again, as if nobody had had them.
-    fn give_back(&mut self, run: &Run) {
-        let part = &mut self.parts[usize::from(run.first.partition)];
-        // Parked rows are as they were: it is the lease that kept them from others.
-        let offsets = std::iter::once(&run.first).chain(&run.behind).filter_map(Entry::offset);
-        offsets.for_each(|offset| part.window.give_back(offset));
-    }
-
-    /// They were not handled: they are parked, or parked on.
-    fn failed(&mut self, run: Run, wait: Wait, reason: &str, has_ended: bool) {
-        let part = &mut self.parts[usize::from(run.first.partition)];
-        let Run { first, behind } = run;
-        log_failure(&part.lane.context.name, &first, wait, reason);
-        let counted = counted(&behind, has_ended.then_some(reason));
-        let attempts = first.attempt;
-        match first.what {
-            What::Parked(turn) => {
-                let outcome = |attempts, wait, reason: &str| RetryOutcome::Failed {
-                    attempts,
-                    wait,
-                    reason: reason.to_owned(),
-                };
-                let first = Retried { turn, outcome: outcome(attempts, wait, reason) };
-                let behind = behind.iter().filter_map(|entry| {
-                    let What::Parked(turn) = entry.what else { return None };
-                    let why = counted.get(&entry.what)?;
-                    Some(Retried { turn, outcome: outcome(entry.attempt, Wait::Turn, why) })
-                });
-                part.outcomes.retried.extend(std::iter::once(first).chain(behind));
-            }
-            What::Fresh(offset) => {
-                let mut parked = part.window.fail(Offset(offset)).into_iter();
-                let reason = reason.to_owned();
-                let first = parked.next().map(|stored| Park { stored, attempts, wait, reason });
-                part.outcomes.parks.extend(first);
-                part.outcomes.parks.extend(parked.map(|stored| {
-                    match counted.get(&What::Fresh(stored.offset.0)).map(|it| (*it).to_owned()) {
-                        Some(reason) => Park { stored, attempts: 1, wait: Wait::Turn, reason },
-                        None => Park::behind(stored),
-                    }
-                }));
-            }
-        }
     }
 
     /// Parked rows that are due and no events any more become dead letters; they leave `due`.
@@ -386,13 +225,4 @@ impl Shelf {
 fn first_fits(parcel: &Parcel, due: &Due) -> bool {
     let Some(Parked { attempts, event: Ok(event), .. }) = due.rows.first() else { return true };
     parcel.takes(&Candidate { event, bytes: size_of(event), attempts: *attempts })
-}
-
-fn log_failure(subscription: &str, entry: &Entry, wait: Wait, reason: &str) {
-    let Entry { id, key, attempt, .. } = entry;
-    if wait == Wait::Operator {
-        tracing::error!(subscription, id, key, attempt, reason, "an event is a dead letter");
-    } else {
-        tracing::warn!(subscription, id, key, attempt, reason, "an event was not handled");
-    }
 }

@@ -109,6 +109,39 @@ async fn away(why: Error) {
 }
 
 #[tokio::test]
+async fn what_is_in_other_partitions_of_a_lease_is_answered_for_and_ends_while_one_is_away() {
+    let [one, other] = partitions();
+    let bench = Bench::of(Partitions::new(2).unwrap());
+    let batch = [("a", 1), ("b", 2), ("c", 3)].map(|it| stamped("order", it.0, it.1));
+    bench.log.publish(&one, batch.to_vec()).await.unwrap();
+    bench.log.publish(&other, vec![stamped("other", "d", 4)]).await.unwrap();
+    let running = bench.start();
+    let lent = running.lent(10).await.expect("they are there");
+    assert_eq!(lent.events.len(), 4);
+    running.kill().await;
+    let broker = Away::now(&bench.log, Error::environment("it has no leader"));
+    let running = bench.start_with(broker.clone());
+    assert_eq!(running.acknowledge(&lent.token, &[1]).await.count, 1);
+    // Beside one that cannot be read it is settled, too, and who asks is told that not all is.
+    for named in [ids(&[2, 4]), ids(&[4])] {
+        let refused = running.desk.acknowledge(&lent.token, named).await;
+        let Err(Refusal::Store(why)) = refused else { panic!("{refused:?}") };
+        assert!(why.to_string().contains("ask again for the rest"), "{why}");
+    }
+    bench.clock.advance(LEASE);
+    let again = running.lent(10).await.expect("what can be read has ended");
+    assert_eq!((numbers(Some(&again)), again.events[0].attempt), (vec![3], 2));
+    assert_eq!(running.desk.acknowledge(&again.token, Named::All).await.unwrap().count, 1);
+    running.nothing().await;
+    broker.is_back();
+    bench.clock.advance(BACKOFF_MAX);
+    let last = running.lent(10).await.expect("its lease has ended");
+    assert_eq!((numbers(Some(&last)), last.events[0].attempt), (vec![4], 2));
+    running.desk.acknowledge(&last.token, Named::All).await.unwrap();
+    assert_eq!(running.lag().await, 0);
+}
+
+#[tokio::test]
 async fn a_partition_that_stays_away_has_no_other_begin_anew() {
     let bench = Bench::of(Partitions::new(2).unwrap());
     let broker = Away::now(&bench.log, Error::environment("it has no leader"));
