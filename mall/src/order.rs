@@ -25,6 +25,7 @@ use std::net::SocketAddr;
 
 use chassis::http::Stop;
 use events::Database;
+use events::schedules::Schedules;
 
 pub use api::Server;
 
@@ -74,6 +75,11 @@ impl Service {
                 None => loops,
             }
         })
+    }
+
+    /// The deadlines of orders, where orders have one.
+    pub fn deadlines(&self) -> Option<&Schedules> {
+        self.deadlines.as_ref().map(Deadlines::schedules)
     }
 
     /// Its database.

@@ -142,6 +142,7 @@ mod relay_progress;
 mod retention;
 mod standing;
 mod stillness;
+mod trouble;
 mod wait;
 
 pub use broker::{Broker, Offset, Stored};

@@ -42,6 +42,7 @@ use crate::store::options::Publishes;
 use crate::store::remembered::{self, FORGOTTEN_AT_ONCE};
 use crate::store::{REMEMBERED, SERVED_REMEMBERED};
 use crate::topic::{Declared, Topic};
+use crate::trouble::Trouble;
 use taking::{Given, Taken, take};
 
 /// Events of each partition that are remembered by source and id, the newest of them. A row has some 300 bytes with ids and keys as
@@ -142,17 +143,44 @@ impl Outbox {
     /// number over one another.
     ///
     /// # Errors
-    /// The broker's, or the store's: ask again later.
+    /// The broker's, with the partition that it did not tell of, or the store's: ask again later.
     pub async fn number_of_another(&self, broker: &dyn Broker) -> Result<Option<Numbered>, Error> {
         let Declared { topic, partitions } = &self.declared;
         let mut all = Vec::new();
         for partition in partitions.each() {
-            let found = broker.newest_ids(&topic.at(partition), topic.as_str()).await?;
+            let at = topic.at(partition);
+            let found = broker.newest_ids(&at, topic.as_str()).await;
+            let found = found.map_err(|error| Error::environment(format!("of `{at}`: {error}")))?;
             let number = self.database.relayed_up_to(partition);
             let found = self.database.compared(partition, found).await?;
             all.push(Compared { relayed: Numbered { partition, number }, found });
         }
         Ok(strange(&all))
+    }
+
+    /// Says in its relay's status why that rests until the broker answers. Of all partitions: where one rests, so do the others.
+    pub fn rests_for_now(&self, why: String) {
+        self.set_trouble(Some(&Trouble { says: why, passes: true }));
+    }
+
+    /// Says there why it rests until an operator has decided.
+    pub fn rests(&self, why: String) {
+        self.set_trouble(Some(&Trouble::lasting(why)));
+    }
+
+    /// Says there that it rests no more.
+    pub fn goes_on(&self) {
+        self.set_trouble(None);
+    }
+
+    fn set_trouble(&self, trouble: Option<&Trouble>) {
+        let now = self.database.now();
+        for partition in self.declared.partitions.each() {
+            self.database.relay_progress(partition).send_modify(|progress| match trouble {
+                Some(trouble) => progress.set_stuck(trouble.clone(), now),
+                None => progress.set_well(),
+            });
+        }
     }
 
     /// Takes nothing from here on: another store publishes as this one does, and what was taken waits for an operator.

@@ -12,10 +12,12 @@
 //! | a clock that steps does no harm | what is due is a moment and no duration, and looked at every [`LOOK_EVERY`]; see [`moment`] |
 //! | a million of them cost no memory | what is due is found by an index, [`AT_ONCE`] at a time |
 //!
-//! An event that is refused where it is published waits [`AGAIN_AFTER`] and holds up no other.
+//! Events that are refused together are offered one by one: the one that is refused for what it is is put aside, told ([`Report::aside`])
+//! and offered again every [`AGAIN_AFTER`]; the others go out. Where nothing can be stored for now, all of them wait so long.
 //!
 //! It does not say who may, nor speak HTTP.
 
+mod board;
 pub mod cron;
 pub mod moment;
 
@@ -45,7 +47,8 @@ use crate::store::{SCHEDULES, SERVED_SCHEDULES};
 use crate::topic::Topic;
 use moment::Moment;
 
-pub use runner::{Outlet, Published, Publishing, Report};
+pub use board::{Aside, Report};
+pub use runner::{Outlet, Published, Publishing};
 
 /// Bytes a key may have.
 pub const KEY_BYTES_MAX: usize = 255;
@@ -67,6 +70,9 @@ pub const LOOK_EVERY_SHARED: Duration = Duration::from_millis(100);
 
 /// When one whose event was refused is looked at again.
 pub const AGAIN_AFTER: Duration = Duration::from_secs(10);
+
+/// Those that are put aside and shown by name, at most; each is in the log.
+pub const ASIDE_SHOWN: usize = 10;
 
 /// What the source of all of its events begins with; the key follows.
 const SOURCE: &str = "/schedules/";
@@ -165,7 +171,7 @@ struct Shared {
     sooner: Notify,
     /// Whether other instances may have the same.
     is_shared: bool,
-    report: runner::Board,
+    report: board::Board,
 }
 
 /// What they are made with.
@@ -215,7 +221,7 @@ impl Schedules {
             turn: RwLock::new(()),
             sooner: Notify::new(),
             is_shared,
-            report: runner::Board::default(),
+            report: board::Board::default(),
         };
         Schedules { shared: Arc::new(shared) }
     }
@@ -266,6 +272,7 @@ impl Schedules {
             fired: None,
             published: None,
             occurrences: 0,
+            was_refused: false,
         };
         let (limit, is_repeatable) = (shared.limits.max_pending, said.moment.is_after_a_while());
         Ok(Asked { row, limit, is_repeatable })
@@ -287,6 +294,7 @@ impl Schedules {
     pub async fn cancel(&self, key: &str) -> Result<bool, Error> {
         let _turn = self.shared.turn.read().await;
         let key = key.to_owned();
+        self.shared.report.forget(&key);
         self.shared.database.write(key, |key, tx| Box::pin(rows::remove(tx, key))).await
     }
 

@@ -9,6 +9,8 @@ mod postgres;
 #[path = "support/lib.rs"]
 mod support;
 
+#[path = "schedules/aside.rs"]
+mod aside;
 #[path = "schedules/instances.rs"]
 mod instances;
 #[path = "schedules/refusals.rs"]

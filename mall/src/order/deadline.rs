@@ -63,6 +63,11 @@ impl Deadlines {
         Some(Deadlines { schedules, within })
     }
 
+    /// How they are kept.
+    pub(super) fn schedules(&self) -> &Schedules {
+        &self.schedules
+    }
+
     /// Keeps the deadline of an order that is taken in this transaction.
     pub(super) async fn set(&self, tx: &mut Tx<'_>, order: u64) -> Result<(), Error> {
         let at = tx.now().checked_add(self.within).unwrap_or(Timestamp::MAX);

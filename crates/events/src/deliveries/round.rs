@@ -33,6 +33,7 @@ use crate::subscription::BATCH_MAX;
 use crate::subscription::beginning;
 use crate::subscription::context::Lane;
 use crate::subscription::trial::Care;
+use crate::trouble::Trouble;
 
 type Writing = Pin<Box<dyn Future<Output = Result<Written, Error>> + Send>>;
 
@@ -368,7 +369,8 @@ impl<R: Receiver> Round<R> {
     }
 
     fn show_trouble(&self) {
-        let full = || format!("no new events are taken: {PARKED_MAX} are parked");
+        let says = || format!("no new events are taken: {PARKED_MAX} are parked");
+        let full = || Trouble::lasting(says());
         let unread = || self.unread.as_ref().map(|error| beginning::with_remedy(&self.lane, error));
         self.lane.set_trouble(self.is_full.then(full).or_else(unread));
     }

@@ -99,6 +99,8 @@ pub struct Status {
     pub lag: u64,
     /// Trouble, or no progress, in words; `None` while all is well.
     pub stuck: Option<String>,
+    /// Whether all that is wrong is its broker's or its store's, which are asked again.
+    pub passes: bool,
     /// Since when it has been stuck.
     pub since: Option<Timestamp>,
     /// What was found lost and cannot be brought back, in words; stays until the next start.
@@ -140,6 +142,7 @@ impl Control {
             settled: Numbers::default(),
             lag: 0,
             stuck: None,
+            passes: false,
             since: None,
             lost: None,
         };
@@ -149,10 +152,18 @@ impl Control {
         status
     }
 
-    /// Adds what stands in one partition; the first trouble is the status's.
+    /// Whether its store answers, whatever its broker does: then only that keeps it from its work which [passes](Status::passes).
+    ///
+    /// # Errors
+    /// [`Error::Environment`]: it does not.
+    pub async fn store_answers(&self) -> Result<(), Error> {
+        self.database.committed_by_now().await.map(drop)
+    }
+
+    /// Adds what stands in one partition; the first trouble is the status's, one that lasts before one that passes.
     fn look_at(&self, partition: Partition, status: &mut Status) {
         let progress = self.database.relay_progress(partition).borrow().clone();
-        let Progress { relayed, settled, elsewhere, stuck, since, lost } = progress;
+        let Progress { relayed, settled, elsewhere, stuck, passes, since, lost } = progress;
         let at = Numbered { partition, number: relayed };
         if elsewhere && stuck.is_none() {
             // Whoever relays it tells how it goes; what is noted of it here may be long behind that.
@@ -171,9 +182,8 @@ impl Control {
         // Under load it may never find nothing: what it has relayed is dealt with all the same.
         status.settled.raise(Numbered { partition, number: settled.max(relayed) });
         status.lag += lag;
-        if status.stuck.is_none() {
-            status.stuck = stuck;
-            status.since = since;
+        if status.stuck.is_none() || (status.passes && stuck.is_some() && !passes) {
+            (status.stuck, status.passes, status.since) = (stuck, passes, since);
         }
         status.lost = status.lost.take().or(lost);
     }

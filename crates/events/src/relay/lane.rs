@@ -21,6 +21,7 @@ use crate::store::database::Database;
 use crate::store::options::{LeaseOutcome, Publishes};
 use crate::store::stepped;
 use crate::topic::TopicPartition;
+use crate::trouble::Trouble;
 use crate::wait::{Backoff, resumed};
 
 /// How long the relay rests before it saves how far it got, if nobody else writes meanwhile.
@@ -71,9 +72,10 @@ impl Drop for Unfinished {
         }
         self.database.drop_leases();
         if std::thread::panicking() {
-            let stuck = "its loop panicked, and does not come back before the next start";
+            let says = "its loop panicked, and does not come back before the next start";
+            let (stuck, now) = (Trouble::lasting(says.to_owned()), self.database.now());
             let status = self.database.relay_progress(self.partition);
-            status.send_modify(|status| status.stuck = Some(stuck.to_owned()));
+            status.send_modify(|status| status.set_stuck(stuck, now));
         }
     }
 }
@@ -177,7 +179,7 @@ impl Lane {
             let before = it.clone();
             it.elsewhere = !is_own;
             if it.elsewhere {
-                (it.stuck, it.since) = (None, None);
+                it.set_well();
             }
             *it != before
         });
@@ -302,12 +304,8 @@ impl Lane {
             }
             _ => trouble.to_string(),
         };
-        let now = self.database.now();
-        self.progress().send_modify(|status| {
-            status.stuck = Some(stuck);
-            // The first trouble since all was well, however it changed its words meanwhile.
-            status.since.get_or_insert(now);
-        });
+        let (stuck, now) = (Trouble::of(trouble, stuck), self.database.now());
+        self.progress().send_modify(|status| status.set_stuck(stuck, now));
     }
 
     /// How far it is, and that all is well. Followers wake only if that is news.
@@ -315,7 +313,8 @@ impl Lane {
         self.database.relayed(self.number(relayed));
         self.progress().send_if_modified(|status| {
             let changed = status.relayed != relayed || status.stuck.is_some();
-            (status.relayed, status.stuck, status.since) = (relayed, None, None);
+            status.relayed = relayed;
+            status.set_well();
             changed
         });
     }

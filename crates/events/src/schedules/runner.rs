@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  what is due ─▶ events, by topic ─▶ Outlet ─▶ on disk there ─▶ noted here: over, or due again
-//!       ▲                                │ refused: looked at again later
+//!       ▲                                │ refused: one by one; what is refused alone is put aside and looked at again later
 //!       └── nothing: sleep till the next moment, a look, or a schedule that is sooner
 //! ```
 //!
@@ -10,14 +10,13 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 use tracing::{error, warn};
 
+use super::board::Due;
 use super::lease::Lease;
 use super::moment::limit_of_steps;
 use super::{AGAIN_AFTER, AT_ONCE, LOOK_EVERY, LOOK_EVERY_SHARED, OVER_KEPT, Said, Schedules};
@@ -49,67 +48,13 @@ pub struct Published {
     pub late: Duration,
 }
 
-/// How it goes.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Report {
-    /// How many wait, by the last look.
-    pub pending: u64,
-    /// How late the one is that is due and was not published; nothing where this instance does not look after them.
-    pub late: Duration,
-    /// Whether this instance looks after them.
-    pub is_holder: bool,
-    /// Why something that is due is not published.
-    pub trouble: Option<String>,
-}
-
-/// Where the loop says how it goes.
-#[derive(Default)]
-pub(super) struct Board {
-    pending: AtomicU64,
-    /// Of what is to be looked at next, when it was due; the largest where nothing is.
-    next: AtomicI64,
-    is_holder: AtomicBool,
-    trouble: Mutex<Option<String>>,
-}
-
-impl Board {
-    pub(super) fn read(&self, now: Timestamp) -> Report {
-        let next = self.next.load(Ordering::Relaxed);
-        let is_holder = self.is_holder.load(Ordering::Relaxed);
-        let late = now.as_microsecond().saturating_sub(next);
-        let late = u64::try_from(late).ok().filter(|_| is_holder && next != 0).unwrap_or(0);
-        let trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Report {
-            pending: self.pending.load(Ordering::Relaxed),
-            late: Duration::from_micros(late),
-            is_holder,
-            trouble,
-        }
-    }
-
-    fn note(&self, looked: &Looked) {
-        let Looked { due, next, postponed, pending, .. } = looked;
-        self.pending.store(*pending, Ordering::Relaxed);
-        let first = due.first().and_then(|row| row.due).or(*next);
-        let oldest = first.into_iter().chain(*postponed).min().unwrap_or(i64::MAX);
-        self.next.store(oldest, Ordering::Relaxed);
-        if postponed.is_none() && due.is_empty() {
-            self.set_trouble(None);
-        }
-    }
-
-    fn set_trouble(&self, trouble: Option<String>) {
-        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
-    }
-}
-
 /// What one look saw.
 struct Looked {
     due: Vec<ScheduleRow>,
     /// Published in a time that has not been.
     ahead: Vec<ScheduleRow>,
     next: Option<i64>,
-    /// When the oldest was due that was refused since.
+    /// When the oldest was due that was refused since and is looked at later.
     postponed: Option<i64>,
     pending: u64,
 }
@@ -120,6 +65,19 @@ struct Firing {
     said: Said,
     due: Timestamp,
     event: Event,
+}
+
+impl Looked {
+    /// What is told of it.
+    fn told(&self) -> Due {
+        let refused = self.due.iter().filter(|row| row.was_refused).filter_map(|row| row.due);
+        let first = self.due.iter().find(|row| !row.was_refused).and_then(|row| row.due);
+        Due {
+            pending: self.pending,
+            first: first.or(self.next),
+            refused: refused.chain(self.postponed).min(),
+        }
+    }
 }
 
 impl Schedules {
@@ -147,7 +105,7 @@ impl Schedules {
         let look_every = if shared.is_shared { LOOK_EVERY_SHARED } else { LOOK_EVERY };
         loop {
             let is_holder = !shared.is_shared || lease.is_held();
-            shared.report.is_holder.store(is_holder, Ordering::Relaxed);
+            shared.report.set_holder(is_holder);
             let pause = if is_holder { self.turn(outlet, looks).await } else { Ok(look_every) };
             looks = (looks + 1) % LOOKS_BEFORE_FORGETTING;
             let pause = match pause {
@@ -157,7 +115,7 @@ impl Schedules {
                 }
                 Err(error) => {
                     warn!(%error, "what is due is not published, for now");
-                    shared.report.set_trouble(Some(error.to_string()));
+                    shared.report.set_trouble(error.to_string(), (shared.clock)());
                     backoff.next()
                 }
             };
@@ -184,7 +142,7 @@ impl Schedules {
         let _turn = shared.turn.write().await;
         let now = (shared.clock)();
         let Looked { due, ahead, .. } = self.look(now).await?;
-        let mut changes: Vec<Change> = ahead.iter().filter_map(|row| anew(row, now)).collect();
+        let mut changes: Vec<Change> = ahead.iter().map(|row| anew(row, now)).collect();
         changes.extend(self.fire(due, now, outlet).await);
         self.note(changes).await?;
         Ok(Duration::ZERO)
@@ -208,7 +166,7 @@ impl Schedules {
             })
         });
         let looked: Looked = looked.await?;
-        self.shared.report.note(&looked);
+        self.shared.report.note(&looked.told(), now);
         Ok(looked)
     }
 
@@ -237,42 +195,85 @@ impl Schedules {
         outlet: &dyn Outlet,
     ) -> Vec<Change> {
         let mut by_topic: BTreeMap<String, Vec<Firing>> = BTreeMap::new();
-        let (mut changes, mut trouble) = (Vec::with_capacity(due.len()), None);
+        let mut changes = Vec::with_capacity(due.len());
         for row in due {
             match Firing::of(&row) {
                 Ok(firing) => {
                     by_topic.entry(firing.said.topic.to_string()).or_default().push(firing);
                 }
                 Err(what) => {
-                    trouble = Some(refused(&row.key, &what));
+                    self.put_aside(&row.key, &what, now);
                     changes.push(later(&row, now));
                 }
             }
         }
         for firings in by_topic.into_values() {
-            match self.offer(&firings, outlet).await {
-                Ok(()) => {
-                    let published = (self.shared.clock)();
-                    changes.extend(firings.iter().map(|it| it.over(published, outlet)));
-                }
-                Err(what) => {
-                    trouble = firings.first().map(|it| refused(&it.row.key, &what));
-                    changes.extend(firings.iter().map(|it| later(&it.row, now)));
-                }
+            let answer = offer(&firings, outlet).await;
+            if firings.len() > 1 && answer.as_ref().is_err_and(is_of_one) {
+                changes.extend(self.fire_each(&firings, now, outlet).await);
+            } else {
+                changes.extend(firings.iter().map(|it| self.became(it, &answer, now, outlet)));
             }
-        }
-        if trouble.is_some() {
-            self.shared.report.set_trouble(trouble);
         }
         changes
     }
 
-    async fn offer(&self, firings: &[Firing], outlet: &dyn Outlet) -> Result<(), String> {
-        let Some(first) = firings.first() else { return Ok(()) };
-        let events: Vec<Event> = firings.iter().map(|it| it.event.clone()).collect();
-        let published = outlet.publish(&first.said.topic, events).await;
-        published.map_err(|error| error.to_string())
+    /// Publishes these one by one: who is refused is put aside. Where nothing can be stored any more, none of the rest is tried.
+    async fn fire_each(
+        &self,
+        firings: &[Firing],
+        now: Timestamp,
+        outlet: &dyn Outlet,
+    ) -> Vec<Change> {
+        let (mut changes, mut answer) = (Vec::with_capacity(firings.len()), Ok(()));
+        for firing in firings {
+            if answer.as_ref().err().is_none_or(is_of_one) {
+                answer = offer(std::slice::from_ref(firing), outlet).await;
+            }
+            changes.push(self.became(firing, &answer, now, outlet));
+        }
+        changes
     }
+
+    /// What becomes of one that was answered so.
+    fn became(
+        &self,
+        firing: &Firing,
+        answer: &Result<(), Error>,
+        now: Timestamp,
+        outlet: &dyn Outlet,
+    ) -> Change {
+        let (key, shared) = (&firing.row.key, &*self.shared);
+        match answer {
+            Ok(()) => {
+                shared.report.forget(key);
+                return firing.over((shared.clock)(), outlet);
+            }
+            Err(error) if is_of_one(error) => self.put_aside(key, &error.to_string(), now),
+            Err(error) => {
+                warn!(key, %error, "what is due is not published, for now");
+                let says = format!("`{key}` is due and is not published: {error}");
+                shared.report.set_trouble(says, now);
+            }
+        }
+        later(&firing.row, now)
+    }
+
+    fn put_aside(&self, key: &str, what: &str, now: Timestamp) {
+        error!(key, what, "what is due is put aside, and tried again");
+        self.shared.report.put_aside(key, what.to_owned(), now);
+    }
+}
+
+async fn offer(firings: &[Firing], outlet: &dyn Outlet) -> Result<(), Error> {
+    let Some(first) = firings.first() else { return Ok(()) };
+    let events: Vec<Event> = firings.iter().map(|it| it.event.clone()).collect();
+    outlet.publish(&first.said.topic, events).await
+}
+
+/// Whether one event was refused for what it is; else nothing can be stored for now.
+fn is_of_one(error: &Error) -> bool {
+    !matches!(error, Error::Environment { .. } | Error::Unknown { .. } | Error::Closed)
 }
 
 impl Firing {
@@ -309,13 +310,11 @@ fn later(row: &ScheduleRow, now: Timestamp) -> Change {
     change(row, Becomes::Later { look })
 }
 
-fn anew(row: &ScheduleRow, now: Timestamp) -> Option<Change> {
-    let published = Timestamp::from_microsecond(row.published?).ok()?;
-    let due = Said::of(&row.said).ok()?.moment.anew(published, now)?.as_microsecond();
-    Some(change(row, Becomes::Anew { due }))
-}
-
-fn refused(key: &str, what: &str) -> String {
-    error!(key, what, "what is due is not published; it is tried again");
-    format!("`{key}` is due and is not published: {what}")
+/// Due then, by a clock that is right again; as it is, where its row does not say. Either way it is not looked at again for that.
+fn anew(row: &ScheduleRow, now: Timestamp) -> Change {
+    let published = row.published.and_then(|it| Timestamp::from_microsecond(it).ok());
+    let said = Said::of(&row.said).ok();
+    let due = said.zip(published).and_then(|(said, published)| said.moment.anew(published, now));
+    let due = due.map(Timestamp::as_microsecond).or(row.due).unwrap_or(now.as_microsecond());
+    change(row, Becomes::Anew { due })
 }

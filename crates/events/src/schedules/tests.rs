@@ -26,6 +26,10 @@ struct Received {
     events: Mutex<Vec<Event>>,
     /// Of topics that take nothing.
     closed: Mutex<Vec<String>>,
+    /// Types of events that are refused for what they are, with whatever comes beside them.
+    hurt: Mutex<Vec<String>>,
+    /// Nothing can be stored.
+    is_away: AtomicBool,
     offers: AtomicU64,
     /// What is stored is answered to nobody.
     is_deaf: AtomicBool,
@@ -63,6 +67,12 @@ impl Outlet for Received {
             if self.closed.lock().unwrap().contains(&topic.to_string()) {
                 return Err(Error::UnknownTopic);
             }
+            if self.is_away.load(Ordering::SeqCst) {
+                return Err(Error::environment("no disk"));
+            }
+            if events.iter().any(|it| self.hurt.lock().unwrap().contains(&it.kind)) {
+                return Err(Error::Decode { what: "its row is hurt".to_owned() });
+            }
             self.store(events);
             if self.is_deaf.load(Ordering::SeqCst) {
                 std::future::pending::<()>().await;
@@ -96,6 +106,21 @@ impl Running {
 
     async fn put(&self, key: &str, moment: &str) -> Put {
         self.schedules.put(key, &said(key, moment)).await.unwrap()
+    }
+
+    /// Resolves once this is all that is told.
+    async fn tells(&self, trouble: Option<&str>, aside: &[&str], is_late: bool) {
+        until(async || {
+            let report = self.schedules.report();
+            let named: Vec<&str> = report.aside.iter().map(|it| it.key.as_str()).collect();
+            let says = match (&report.trouble, trouble) {
+                (Some(says), Some(part)) => says.contains(part),
+                (says, part) => says.is_none() && part.is_none(),
+            };
+            let is = says && named == aside && (report.late > HOUR / 2) == is_late;
+            if is { Ok(()) } else { Err(format!("{report:?}")) }
+        })
+        .await;
     }
 
     async fn end(mut self) {

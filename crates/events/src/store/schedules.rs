@@ -32,6 +32,8 @@ pub(crate) struct ScheduleRow {
     pub(crate) published: Option<i64>,
     /// How often it was published.
     pub(crate) occurrences: u64,
+    /// Whether it was refused since it is due: it is looked at later than that.
+    pub(crate) was_refused: bool,
 }
 
 /// What somebody asked for, as texts.
@@ -69,7 +71,7 @@ pub(crate) fn shard(key: &str) -> u32 {
 }
 
 const COLUMNS: &str =
-    "key, token, moment, topic, kind, subject, data, due, fired, published, occurrences
+    "key, token, moment, topic, kind, subject, data, due, fired, published, occurrences, look
     FROM schedule";
 
 fn read(row: &Row<'_>) -> Result<ScheduleRow, Error> {
@@ -82,7 +84,9 @@ fn read(row: &Row<'_>) -> Result<ScheduleRow, Error> {
     };
     let (due, fired, published) = (row.get(7)?, row.get(8)?, row.get(9)?);
     let (key, token, occurrences) = (row.get(0)?, row.get(1)?, row.get(10)?);
-    Ok(ScheduleRow { key, token, said, due, fired, published, occurrences })
+    let (look, was_due): (Option<i64>, Option<i64>) = (row.get(11)?, due);
+    let was_refused = look > was_due;
+    Ok(ScheduleRow { key, token, said, due, fired, published, occurrences, was_refused })
 }
 
 /// The one of a key.

@@ -14,6 +14,7 @@ use crate::parking::how_to_skip;
 use crate::store::inbox::{self, Assigned, Place};
 use crate::store::parked;
 use crate::store::tx::Tx;
+use crate::trouble::Trouble;
 use crate::wait::Backoff;
 
 /// Shows trouble, and resolves when it is time to begin again.
@@ -24,15 +25,16 @@ pub(crate) async fn paused_after(lane: &Lane, trouble: &Error, backoff: &mut Bac
 }
 
 /// The trouble in words, with the command that steps over it where one does.
-pub(crate) fn with_remedy(lane: &Lane, trouble: &Error) -> String {
+pub(crate) fn with_remedy(lane: &Lane, trouble: &Error) -> Trouble {
     let name = &lane.context.name;
-    match trouble {
+    let says = match trouble {
         Error::Damaged { .. } => format!("{trouble}; {}", how_to_skip(name)),
         Error::Gone { .. } => {
             format!("{trouble}; read it again: `yeoul events place {name} --to beginning`")
         }
         _ => trouble.to_string(),
-    }
+    };
+    Trouble::of(trouble, says)
 }
 
 /// Waits for the partition, and notes meanwhile what the group says of it.

@@ -328,7 +328,8 @@ impl<H: Handler> Consumer<H> {
         self.lane.arrived(position);
         let full = matches!(look, PollOutcome::Full);
         self.lane.set_trouble(full.then(|| {
-            format!("no new events are taken: {} are parked", crate::parking::PARKED_MAX)
+            let max = crate::parking::PARKED_MAX;
+            crate::trouble::Trouble::lasting(format!("no new events are taken: {max} are parked"))
         }));
     }
 

@@ -29,6 +29,7 @@ use crate::store::inbox::{Assigned, Place};
 use crate::store::options::Reading;
 use crate::store::parked;
 use crate::topic::{Topic, TopicPartition};
+use crate::trouble::Trouble;
 use crate::wait::{Backoff, resumed};
 
 /// All of a subscription.
@@ -76,7 +77,7 @@ struct Notes {
     ownership: Ownership,
     /// Somebody elsewhere has events of it in hand, for as long as he said.
     is_lent: bool,
-    trouble: Option<String>,
+    trouble: Option<Trouble>,
     divergence: Option<Divergence>,
     stillness: Stillness,
 }
@@ -175,9 +176,10 @@ impl Context {
         loop {
             let trouble = match self.join().await {
                 Ok(member) => return member,
-                Err(error) => error.to_string(),
+                Err(error) => Trouble::of(&error, error.to_string()),
             };
-            tracing::warn!(subscription = &*self.name, error = trouble, "it is no member yet");
+            let error = &*trouble.says;
+            tracing::warn!(subscription = &*self.name, error, "it is no member yet");
             self.lanes().for_each(|lane| lane.set_trouble(Some(trouble.clone())));
             tokio::time::sleep(backoff.next()).await;
         }
@@ -252,7 +254,9 @@ impl Lane {
             Some(_) => Ownership::Elsewhere,
         };
         if notes.ownership != Ownership::Own {
-            (notes.trouble, notes.divergence) = (assignment.trouble.clone(), None);
+            // The group is the broker's, and asked again.
+            let trouble = |says| Trouble { says, passes: true };
+            (notes.trouble, notes.divergence) = (assignment.trouble.clone().map(trouble), None);
         }
     }
 
@@ -262,7 +266,7 @@ impl Lane {
     }
 
     /// Notes trouble, or that it is over.
-    pub(crate) fn set_trouble(&self, trouble: Option<String>) {
+    pub(crate) fn set_trouble(&self, trouble: Option<Trouble>) {
         self.notes().trouble = trouble;
     }
 
@@ -296,12 +300,12 @@ impl Lane {
 
     /// What is wrong, in words: the consumer's own trouble first, then a divergence, then no progress with what is to
     /// be done.
-    pub(crate) fn stuck(&self, work: &LaneWork) -> Option<String> {
+    pub(crate) fn stuck(&self, work: &LaneWork) -> Option<Trouble> {
         let &LaneWork { position, lag, due, is_paused } = work;
         let paused = is_paused || *self.context.paused.borrow();
         let now = (self.context.clock)();
         let mut notes = self.notes();
-        let divergence = notes.divergence.as_ref().map(|divergence| divergence.what.clone());
+        let divergence = notes.divergence.as_ref().map(|it| Trouble::lasting(it.what.clone()));
         let reported = notes.trouble.clone().or(divergence);
         // Who has nothing to do, rests on purpose or leaves it to another stands still and is well.
         let due = due.filter(|due| *due <= now);
@@ -320,7 +324,9 @@ impl Lane {
         let at = &self.at;
         let waits = if lag == 0 { "what is due to be tried again" } else { "what comes next" };
         let since = |since| {
-            format!("no progress in {at} at offset {position} since {since}: nobody takes {waits}")
+            Trouble::lasting(format!(
+                "no progress in {at} at offset {position} since {since}: nobody takes {waits}"
+            ))
         };
         reported.or_else(|| still.map(since))
     }

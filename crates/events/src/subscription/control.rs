@@ -121,6 +121,14 @@ impl Control {
         status::status(&self.context).await
     }
 
+    /// Whether its store answers, whatever its broker does: then only that keeps it from its work which [passes](Status::passes).
+    ///
+    /// # Errors
+    /// [`Error::Environment`]: it does not.
+    pub async fn store_answers(&self) -> Result<(), Error> {
+        self.context.database.pause_of(self.name()).await.map(drop)
+    }
+
     /// When the first event happened that it has not taken yet, by the publisher's clock; `None` if it
     /// has taken all. How old is what a reader sees.
     ///
@@ -330,7 +338,8 @@ impl Control {
     /// [`Error::Environment`]: nothing was done, ask again later.
     pub async fn pause(&self, until: Option<Timestamp>) -> Result<(), Error> {
         self.context.database.pause(self.name(), until).await?;
-        self.context.hold.look().await
+        self.noticed().await;
+        Ok(())
     }
 
     /// Has it go on where it is; one that is not paused does.
@@ -339,7 +348,16 @@ impl Control {
     /// [`Error::Environment`]: nothing was done, ask again later.
     pub async fn resume(&self) -> Result<(), Error> {
         self.context.database.resume(self.name()).await?;
-        self.context.hold.look().await
+        self.noticed().await;
+        Ok(())
+    }
+
+    /// What was written holds, for this instance as for the others: where it cannot be read back now, the next look finds it.
+    async fn noticed(&self) {
+        if let Err(error) = self.context.hold.look().await {
+            tracing::warn!(subscription = self.name(), %error, "what an operator said is noticed later");
+            self.context.hold.look_again();
+        }
     }
 
     /// Has everything delivered again from the beginning. What was received once changes nothing, so

@@ -2,7 +2,7 @@
 //!
 //! Its loops ask here before they take anything, and finish what they have in their hands. The row may be another
 //! instance's doing, and its time may be over by itself, so it is read again every [`LOOK_EVERY`] where either can be,
-//! and only then: in a file nobody else writes, and who pauses it in this process looks himself.
+//! and once more after it could not be read: in a file nobody else writes, and who pauses it in this process looks himself.
 //!
 //! It decides nothing about events, and a pause is no trouble: what waits meanwhile is lag, and nobody is stuck.
 
@@ -11,7 +11,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::Clock;
 use crate::error::Error;
@@ -28,12 +28,14 @@ pub(crate) struct Hold {
     database: Database,
     clock: Clock,
     known: watch::Sender<Option<Pause>>,
+    /// What is known may be old.
+    again: Arc<Notify>,
 }
 
 impl Hold {
     /// Of this subscription; nothing is known yet.
     pub(crate) fn new(name: Arc<str>, database: Database, clock: Clock) -> Hold {
-        Hold { name, database, clock, known: watch::Sender::new(None) }
+        Hold { name, database, clock, known: watch::Sender::new(None), again: Arc::default() }
     }
 
     /// The pause that there is, as far as is known.
@@ -66,6 +68,11 @@ impl Hold {
         Ok(())
     }
 
+    /// Has it read once more: what it has may be old.
+    pub(crate) fn look_again(&self) {
+        self.again.notify_one();
+    }
+
     fn tell(&self, pause: Option<Pause>) {
         let subscription = &*self.name;
         match pause {
@@ -86,11 +93,14 @@ impl Hold {
             let ends = known.borrow_and_update().is_some_and(|pause| pause.until.is_some());
             tokio::select! {
                 _ = known.changed() => continue,
+                () = self.again.notified() => {}
                 () = tokio::time::sleep(LOOK_EVERY), if ends || self.database.has_instances() => {}
             }
             if let Err(error) = self.look().await {
                 // As it was until it can be read: whoever works with that store has more trouble than this.
                 tracing::debug!(subscription = &*self.name, %error, "whether it is paused is not known");
+                self.look_again();
+                tokio::time::sleep(LOOK_EVERY).await;
             }
         }
     }

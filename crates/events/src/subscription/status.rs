@@ -6,6 +6,7 @@ use crate::error::Error;
 use crate::partition::Partition;
 use crate::store::paused::Pause;
 use crate::topic::Topic;
+use crate::trouble::Trouble;
 
 /// How a subscription is doing, at the moment it was asked.
 ///
@@ -23,8 +24,10 @@ pub struct Status {
     /// That it takes nothing on an operator's word, if it does: then its lag grows, and it is not stuck.
     pub paused: Option<Pause>,
     /// Trouble, or no progress, in words; `None` while all is well, and while it is paused. The first
-    /// partition's that has any.
+    /// partition's that has any, those that pass by themselves last.
     pub stuck: Option<String>,
+    /// Whether all that is wrong is its broker's or its store's, which are asked again.
+    pub passes: bool,
     /// Each partition of the topic, in order.
     pub partitions: Vec<PartitionStatus>,
 }
@@ -59,6 +62,15 @@ pub struct PartitionStatus {
     pub lag: u64,
     /// Trouble, or no progress, in words; of one that is another instance's they say.
     pub stuck: Option<String>,
+    /// Whether that is its broker's or its store's, which are asked again.
+    pub passes: bool,
+}
+
+impl PartitionStatus {
+    fn trouble(&self) -> Option<Trouble> {
+        let passes = self.passes;
+        self.stuck.clone().map(|says| Trouble { says, passes })
+    }
 }
 
 /// Every partition, asked one after the other.
@@ -70,12 +82,14 @@ pub(super) async fn status(context: &Context) -> Result<Status, Error> {
     for lane in context.lanes() {
         partitions.push(status_of(&lane, paused.is_some()).await?);
     }
+    let worst = Trouble::worst(partitions.iter().filter_map(PartitionStatus::trouble));
     Ok(Status {
         name: context.name.to_string(),
         topic: context.topic.clone(),
         paused,
         lag: partitions.iter().map(|one| one.lag).sum(),
-        stuck: partitions.iter().find_map(|one| one.stuck.clone()),
+        passes: worst.as_ref().is_some_and(|it| it.passes),
+        stuck: worst.map(|it| it.says),
         partitions,
     })
 }
@@ -87,6 +101,8 @@ async fn status_of(lane: &Lane, is_paused: bool) -> Result<PartitionStatus, Erro
     let lag = broker.between(&lane.at, position, end)?;
     let due = lane.next_due().await?;
     let stuck = lane.stuck(&LaneWork { position, lag, due, is_paused });
+    let passes = stuck.as_ref().is_some_and(|it| it.passes);
+    let stuck = stuck.map(|it| it.says);
     let (partition, ownership) = (lane.at.partition, lane.ownership());
-    Ok(PartitionStatus { partition, ownership, position, end, lag, stuck })
+    Ok(PartitionStatus { partition, ownership, position, end, lag, stuck, passes })
 }

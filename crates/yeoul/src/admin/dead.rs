@@ -15,6 +15,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::problem;
+use super::scheduling::Scheduling;
 
 /// What stands before a topic's name for its readers from outside.
 const OUTSIDE: &str = "log.";
@@ -26,6 +27,7 @@ const LISTED_MAX: usize = 1_000;
 pub(crate) struct Controls {
     pub(crate) subscriptions: Vec<subscription::Control>,
     pub(crate) relays: Vec<relay::Control>,
+    pub(crate) schedules: Vec<Scheduling>,
 }
 
 impl Controls {

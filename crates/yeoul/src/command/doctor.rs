@@ -3,6 +3,7 @@
 //! Beside a running process it asks that process; otherwise it takes the data folder for itself and
 //! reads the whole log with its checksums, and every store. It mends nothing.
 
+use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
@@ -97,9 +98,10 @@ fn beside(process: &Process, findings: &mut Findings) -> Result<(), Failure> {
     let answer = process.ask(&http::Method::GET, "/readyz")?;
     let (ready, report) = (answer.status().is_success(), answer.into_body());
     reported(ready, &report, findings);
-    subscriptions(process, findings);
+    let mut told = subscriptions(process, findings);
     for relay in list(&asked(process, "/admin/relays", findings)) {
         let name = relay["name"].as_str().unwrap_or_default();
+        told.insert(name.to_owned());
         match (relay["stuck"].as_str(), relay["lost"].as_str()) {
             (None, None) => findings.good(name, format!("{} events wait", relay["lag"])),
             (Some(reason), _) => {
@@ -110,6 +112,11 @@ fn beside(process: &Process, findings: &mut Findings) -> Result<(), Failure> {
             // nothing is stuck.
             (None, Some(lost)) => findings.bad(name, lost),
         }
+    }
+    // What is neither a subscription nor a relay: those have told it themselves.
+    let degraded = report["degraded"].as_object().into_iter().flatten();
+    for (name, why) in degraded.filter(|it| it.0 != "broker" && !told.contains(it.0)) {
+        findings.bad(name, why.as_str().unwrap_or("unknown"));
     }
     for skipped in list(&asked(process, "/admin/skipped", findings)) {
         findings.good("note", skip::line(skipped));
@@ -163,9 +170,12 @@ fn asked(process: &Process, path: &str, findings: &mut Findings) -> Value {
     })
 }
 
-fn subscriptions(process: &Process, findings: &mut Findings) {
+/// Says how each is; their names.
+fn subscriptions(process: &Process, findings: &mut Findings) -> BTreeSet<String> {
+    let mut told = BTreeSet::new();
     for subscription in list(&asked(process, "/admin/subscriptions", findings)) {
         let name = subscription["name"].as_str().unwrap_or_default();
+        told.insert(name.to_owned());
         match subscription["stuck"].as_str() {
             None => {
                 let whose = divided(list(&subscription["partitions"]));
@@ -174,6 +184,7 @@ fn subscriptions(process: &Process, findings: &mut Findings) {
             Some(reason) => findings.bad(name, format!("stuck: {reason}")),
         }
     }
+    told
 }
 
 /// That a subscription takes nothing, until when and what ends it.

@@ -17,7 +17,7 @@ use chassis::telemetry::Metrics;
 use events::local::Log;
 use events::schedules::Schedules;
 use events::store::{Host, LeftOut, Promise};
-use events::{Broker, Control, Database, Retry};
+use events::{Broker, Control, Database, Retry, relay};
 use gateway::{AppFiles, Components, Gateway, Takers};
 use serde_json::{Value, json};
 use tracing::{info, warn};
@@ -27,7 +27,8 @@ use super::broker::{self, Events, OpenBroker};
 use super::ended;
 use super::loops::Loops;
 use super::outboxes;
-use super::outside::{self, Taking};
+use super::outside;
+use super::outside::taking::Taking;
 use super::ports::Ports;
 use super::push::{Pushed, Pushing, Stops};
 use super::retention;
@@ -36,7 +37,9 @@ use super::sessions::{self, Identity, Remembering, Storage};
 use super::store;
 use super::vouch;
 use crate::admin::dead::Controls;
+use crate::admin::figures;
 use crate::admin::push::Logs;
+use crate::admin::scheduling::Scheduling;
 use crate::admin::switches::Switches;
 use crate::admin::{self, Admin};
 use crate::app;
@@ -223,8 +226,8 @@ impl Layer {
         stores.schedules = schedules::open(folder.path(), host, plan.schedules).await?;
         let takers = stores.takers.clone();
         let taking = Taking::of(&stores.takers, stores.is_compared || host.is_some());
-        let mut outboxes = outboxes::open(&plan.outboxes).await?;
-        outboxes.extend(taking.outboxes().map(outside::Outbox::database));
+        let tables = outboxes::open(&plan.outboxes).await?;
+        let outboxes = tables.iter().cloned().chain(taking.databases());
         let pushing =
             Pushing::open(folder.path(), host, plan.subscriptions, &stores.broker).await?;
         note_admin(&mut folder, ports.admin.address())?;
@@ -237,7 +240,7 @@ impl Layer {
         let ended = identity.sessions.is_some().then_some(ended);
         let shown = plan.shown.clone();
         let mut layer = Layer::start(plan.gateway, &ports, stores, identity, folder, app, pushing)?;
-        (layer.outboxes, layer.goes_on_alone) = (outboxes, true);
+        (layer.outboxes, layer.goes_on_alone) = (outboxes.collect(), true);
         let retry = Retry { attempts: 3, backoff: Duration::from_secs(1) };
         let folds = layer.folds(VIEWS, &plan.topics.all, retry, &Interruptions::none()).await;
         let Loops { mut run, controls } = folds.and(layer.remember(retry));
@@ -248,13 +251,12 @@ impl Layer {
         let relays = outboxes::relays(&layer.outboxes, &layer.broker);
         // On what does not fit nothing may run: the loops would carry on from a wrong place.
         vouch::before_running(layer.data(), &layer.all(&controls), &relays).await?;
-        run.extend(outboxes::loops(&layer.outboxes, &layer.broker, &taking.held(), &layer.loops));
-        run.extend(taking.keep(&layer.broker, &layer.readiness, &layer.loops));
+        run.extend(layer.relaying(&tables, &taking));
         let due = |it| schedules::keep(it, takers, &layer.metrics, &layer.loops);
         run.extend(layer.schedules.as_ref().map(due));
         // Events before requests: a page that is asked for first is already being caught up.
         layer.run(run);
-        let controls = Controls { subscriptions: controls, relays };
+        let controls = layer.controls(controls, relays);
         let admin = layer.admin_of(shown, controls, None);
         layer.open(ports, admin.clone())?;
         Ok(Serving { layer, admin })
@@ -348,6 +350,22 @@ impl Layer {
         loops.run
     }
 
+    /// The relays of tables of others, and of what is taken from outside, with what lets those go.
+    fn relaying(&self, tables: &[Database], taking: &Taking) -> Vec<Loop> {
+        // Whose rows a table's are is told by its server: none of these waits for what the broker has.
+        let mut run = outboxes::loops(tables, &self.broker, &self.loops);
+        run.extend(taking.relays(&self.broker, &self.loops));
+        run.extend(taking.keep(&self.broker, &self.readiness, &self.loops));
+        run
+    }
+
+    /// What there is of it that can be stuck, beside what is delivered elsewhere.
+    fn controls(&self, subscriptions: Vec<Control>, relays: Vec<relay::Control>) -> Controls {
+        let scheduling = |it: &Schedules| Scheduling::of(schedules::NAME, it.clone());
+        let schedules = self.schedules.iter().map(scheduling).collect();
+        Controls { subscriptions, relays, schedules }
+    }
+
     /// These subscriptions, and those that are delivered elsewhere.
     pub(crate) fn all(&self, controls: &[Control]) -> Vec<Control> {
         controls.iter().chain(&self.pushed).cloned().collect()
@@ -360,11 +378,10 @@ impl Layer {
         controls: Controls,
         switches: Option<Box<dyn Switches>>,
     ) -> Arc<Admin> {
-        admin::watch_process(&self.metrics);
-        admin::watch_relays(&self.metrics, controls.relays.clone());
+        figures::watch_process(&self.metrics);
+        figures::watch_relays(&self.metrics, controls.relays.clone());
         watch_views(&self.metrics, self.views.clone());
-        let (gateway, views, due) =
-            (self.gateway.clone(), self.views.clone(), self.schedules.clone());
+        let (gateway, views) = (self.gateway.clone(), self.views.clone());
         let controls = Controls { subscriptions: self.all(&controls.subscriptions), ..controls };
         gateway.mark_parked_of(controls.subscriptions.clone());
         Arc::new(Admin {
@@ -377,7 +394,6 @@ impl Layer {
             store: self.promise.clone(),
             controls,
             logs: self.logs.clone(),
-            overdue: Box::new(move || due.as_ref().and_then(schedules::stuck)),
             guards: Box::new(move || gateway.guards()),
             views: Box::new(move || views_json(&views)),
             switches,

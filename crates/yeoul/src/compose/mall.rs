@@ -220,7 +220,9 @@ impl WithoutGateway {
         for service in &services {
             layer.left_out(service.name().as_str(), service.database().left_out());
         }
-        let stuck = Controls { subscriptions: controls.clone(), relays: relays.clone() };
+        let schedules = services.iter().filter_map(|it| it.scheduling(faults)).collect();
+        let (subscriptions, relays_of) = (controls.clone(), relays.clone());
+        let stuck = Controls { subscriptions, relays: relays_of, schedules };
         let admin = layer.admin_of(shown, stuck, switches);
         layer.open(ports, admin.clone())?;
         Ok(Mall { services, layer, endpoints, controls, relays, admin })

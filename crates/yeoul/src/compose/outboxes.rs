@@ -38,20 +38,24 @@ fn inserted(outbox: &Outbox, Declared { topic, partitions }: &Declared) -> Inser
     }
 }
 
-/// Their relays, to be run; they rest while they are `held`.
-pub(super) fn loops(
-    databases: &[Database],
+/// Their relays, to be run.
+pub(super) fn loops(databases: &[Database], broker: &Arc<dyn Broker>, stop: &Stop) -> Vec<Loop> {
+    databases.iter().map(|database| relay(database, broker, None, stop)).collect()
+}
+
+/// The relay of one, to be run; it rests while that is said.
+pub(super) fn relay(
+    database: &Database,
     broker: &Arc<dyn Broker>,
-    held: &watch::Receiver<bool>,
+    rests: Option<watch::Receiver<bool>>,
     stop: &Stop,
-) -> Vec<Loop> {
-    let relay = |database: &Database| {
-        let relay = Relay::new(database.clone(), broker.clone()).paused(held.clone());
-        let stop = stop.clone();
-        let run: Loop = Box::pin(relay.run(async move { stop.stopped().await }));
-        run
-    };
-    databases.iter().map(relay).collect()
+) -> Loop {
+    let mut relay = Relay::new(database.clone(), broker.clone());
+    if let Some(rests) = rests {
+        relay = relay.paused(rests);
+    }
+    let stop = stop.clone();
+    Box::pin(relay.run(async move { stop.stopped().await }))
 }
 
 /// Their relays' handles.

@@ -4,22 +4,18 @@
 //! any other; here is what else it needs: that the oldest of what it remembers is forgotten, and who else publishes is seen.
 
 pub(super) mod left;
+pub(super) mod taking;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chassis::cores::Loop;
-use chassis::health::Readiness;
-use chassis::http::Stop;
 use chassis::{clock, folder};
 use events::store::{Host, Location};
-use events::{Broker, Declared, Log, Numbered};
+use events::{Broker, Declared, Log};
 use gateway::Takers;
-use tokio::sync::watch;
-use tracing::{debug, error, warn};
+use tracing::warn;
 
-use super::another_folder;
 use super::store;
 use crate::exit::Failure;
 use crate::process;
@@ -32,8 +28,6 @@ const NAME: &str = "published";
 const FILE: &str = "outbox.db";
 /// Connections of one of them to a server: who waits for the disk needs none.
 const CONNECTIONS: u32 = 5;
-/// How often a broker that is away is asked what its topics have.
-const ASK_EVERY: Duration = Duration::from_secs(1);
 /// How often one looks whether something is to be forgotten.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 
@@ -72,94 +66,7 @@ fn location(data: &Path, host: Option<&Host>, declared: &Declared) -> Result<Loc
     Ok(Location::File(own.join(FILE)))
 }
 
-/// Outboxes that take events, and what keeps their relays from beginning.
-pub(super) struct Taking {
-    outboxes: Vec<Outbox>,
-    held: watch::Sender<bool>,
-}
-
-impl Taking {
-    /// Those that there are. Where nobody compared what the broker has with them yet, their relays rest until that was done.
-    pub(super) fn of(takers: &Takers, is_compared: bool) -> Taking {
-        let outboxes = match takers {
-            Takers::Outboxes(all) => all.clone(),
-            Takers::Nobody | Takers::Log(_) => Vec::new(),
-        };
-        let held = watch::Sender::new(!is_compared && !outboxes.is_empty());
-        Taking { outboxes, held }
-    }
-
-    pub(super) fn outboxes(&self) -> impl Iterator<Item = &Outbox> {
-        self.outboxes.iter()
-    }
-
-    /// Whether relays rest.
-    pub(super) fn held(&self) -> watch::Receiver<bool> {
-        self.held.subscribe()
-    }
-
-    /// To be run, where there are any.
-    pub(super) fn keep(
-        self,
-        broker: &Arc<dyn Broker>,
-        readiness: &Readiness,
-        stop: &Stop,
-    ) -> Option<Loop> {
-        if self.outboxes.is_empty() {
-            return None;
-        }
-        let (broker, readiness, stop) = (Arc::clone(broker), readiness.clone(), stop.clone());
-        let run = async move {
-            tokio::select! {
-                () = self.look_after(&*broker, &readiness) => {}
-                () = stop.stopped() => {}
-            }
-        };
-        Some(Box::pin(run))
-    }
-
-    async fn look_after(&self, broker: &dyn Broker, readiness: &Readiness) {
-        tokio::join!(self.let_go(broker, readiness), look_after(&self.outboxes, broker));
-    }
-
-    /// Lets the relays go once no topic has what another folder published. Where one has, all of them rest until an operator
-    /// has decided: what was taken stays where it is, and no more is.
-    async fn let_go(&self, broker: &dyn Broker, readiness: &Readiness) {
-        if !*self.held.borrow() {
-            return;
-        }
-        let mut is_anybodys = false;
-        for outbox in &self.outboxes {
-            let Numbered { number, .. } = match asked(outbox, broker).await {
-                Some(found) => found,
-                None => continue,
-            };
-            is_anybodys = true;
-            let topic = outbox.topic();
-            let why = another_folder::says(topic.as_str(), number);
-            error!(%topic, "{why}: {}", another_folder::REMEDY);
-            readiness.missing(topic.as_str(), format!("{why}: {}", another_folder::REMEDY));
-            outbox.close_to_offers();
-        }
-        if !is_anybodys {
-            self.held.send_replace(false);
-        }
-    }
-}
-
-/// A number of the topic that another folder gave, once the broker says.
-async fn asked(outbox: &Outbox, broker: &dyn Broker) -> Option<Numbered> {
-    loop {
-        match outbox.number_of_another(broker).await {
-            Ok(found) => return found,
-            Err(error) => {
-                debug!(topic = %outbox.topic(), %error, "what the topic has is not known yet");
-            }
-        }
-        tokio::time::sleep(ASK_EVERY).await;
-    }
-}
-
+/// Looks after them for as long as the process runs: the oldest of what is remembered is forgotten, and who else publishes is seen.
 async fn look_after(outboxes: &[Outbox], broker: &dyn Broker) {
     loop {
         for outbox in outboxes {

@@ -21,15 +21,13 @@ use crate::exit::Failure;
 use crate::process::damaged;
 
 /// Their folder below the data folder, or their schema.
-const NAME: &str = "schedules";
+pub(super) const NAME: &str = "schedules";
 /// The file in it.
 const FILE: &str = "schedules.db";
 /// Connections to a server.
 const CONNECTIONS: u32 = 5;
 /// Bytes of what a definition's events are told by: nobody draws the same twice.
 const TOKEN_BYTES: usize = 15;
-/// How late something may be before the process says that it is not ready.
-const LATE_MAX: Duration = Duration::from_secs(10);
 
 /// Opens them, where the settings have them.
 pub(super) async fn open(
@@ -80,13 +78,6 @@ fn meter(schedules: &Schedules, metrics: &Metrics) {
         overdue.set(late.as_secs_f64());
         holder.set(f64::from(u8::from(is_holder)));
     });
-}
-
-/// Why what is due is not published, where that lasts.
-pub(super) fn stuck(schedules: &Schedules) -> Option<String> {
-    let Report { late, trouble, .. } = schedules.report();
-    let late_says = || format!("what was due {late:?} ago is not published");
-    (late > LATE_MAX).then(|| trouble.unwrap_or_else(late_says))
 }
 
 /// The road of what is published from outside.

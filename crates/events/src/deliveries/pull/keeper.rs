@@ -35,6 +35,7 @@ use crate::store::options::Reading;
 use crate::store::paused::Pause;
 use crate::subscription::beginning;
 use crate::subscription::context::{Context, Lane};
+use crate::trouble::Trouble;
 use crate::wait::Backoff;
 
 /// How late at most somebody who waits is given what became open by an answer at another instance.
@@ -405,14 +406,16 @@ impl Keeper {
     /// Shows what is wrong, and what is out.
     fn show(&self, shelf: &Shelf) {
         let (is_full, out) = (!shelf.takes_fresh(), shelf.partitions_out());
-        let full = || format!("no new events are taken: {PARKED_MAX} are parked");
+        let says = || format!("no new events are taken: {PARKED_MAX} are parked");
+        let full = || Trouble::lasting(says());
         let mut stopped = Vec::new();
         for part in &shelf.parts {
             part.lane.set_lent(out.contains(&part.lane.at.partition.index()));
             let unread = || Some(beginning::with_remedy(&part.lane, part.unread.as_ref()?));
             let trouble = is_full.then(full).or_else(unread);
             let is_hurt = part.unread.as_ref().is_some_and(is_hurt);
-            stopped.extend(trouble.clone().filter(|_| is_full || is_hurt));
+            let says = trouble.as_ref().map(|it| it.says.clone());
+            stopped.extend(says.filter(|_| is_full || is_hurt));
             part.lane.set_trouble(trouble);
         }
         self.tally.set_stopped(stopped.len() == shelf.parts.len(), stopped.into_iter().next());

@@ -33,7 +33,9 @@ async fn stuck(running: &Running, words: &str) {
     let mut status = running.status.clone();
     let names_it = |status: &Progress| status.stuck.as_ref().is_some_and(|why| why.contains(words));
     let waited = status.wait_for(names_it);
-    tokio::time::timeout(std::time::Duration::from_secs(30), waited).await.unwrap().unwrap();
+    let limit = std::time::Duration::from_secs(30);
+    let found = tokio::time::timeout(limit, waited).await.unwrap().unwrap().clone();
+    assert!(!found.passes, "an operator has to come: {found:?}");
 }
 
 #[tokio::test]

@@ -21,6 +21,7 @@ async fn what_is_committed_is_published_in_sequence() {
         settled: 700,
         elsewhere: false,
         stuck: None,
+        passes: false,
         since: None,
         lost: None,
     };
@@ -124,10 +125,12 @@ async fn a_broker_that_is_away_is_waited_for_and_the_relay_says_so() {
     away.send(true).unwrap();
     commit(&database, 2..=5).await;
     let mut status = running.status.clone();
-    status.wait_for(|status| status.stuck.is_some()).await.unwrap();
+    let troubled = status.wait_for(|status| status.stuck.is_some()).await.unwrap().clone();
+    assert!(troubled.passes, "{troubled:?}");
     away.send(false).unwrap();
     published(&*log, 1..=5).await;
-    status.wait_for(|status| status.stuck.is_none()).await.unwrap();
+    let well = status.wait_for(|status| status.stuck.is_none()).await.unwrap().clone();
+    assert_eq!((well.passes, well.since), (false, None));
     running.stop().await;
 }
 
@@ -221,7 +224,8 @@ async fn a_relay_without_progress_is_stuck_after_a_while_and_one_that_rests_is_n
     commit(&service, 1..=3).await;
     assert_eq!((control.status().lag, control.status().stuck), (3, None));
     clock.advance(crate::subscription::STUCK_AFTER);
-    assert!(control.status().stuck.is_some_and(|why| why.contains("no progress")));
+    let status = control.status();
+    assert!(status.stuck.is_some_and(|why| why.contains("no progress")) && !status.passes);
     paused.send(true).unwrap();
     assert_eq!(control.status().stuck, None);
 }

@@ -44,6 +44,7 @@ async fn a_log_that_ends_before_what_was_read_is_told_with_its_offsets_until_it_
         other => Err(format!("{other:?}")),
     })
     .await;
+    assert!(!running.control.status().await.unwrap().passes, "it does not by itself");
     bench.caught_up(&running.control).await;
     // The relay publishes what was lost again, and new events after it.
     bench.publish(5, &["a", "b", "a", "c"]).await;

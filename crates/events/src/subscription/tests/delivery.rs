@@ -211,7 +211,7 @@ async fn environment_trouble_takes_the_batch_back_is_no_attempt_and_says_stuck()
     })
     .await;
     let status = running.control.status().await.unwrap();
-    assert!(status.stuck.is_some_and(|why| why.contains("disk full")));
+    assert!(status.stuck.is_some_and(|why| why.contains("disk full")) && status.passes);
     assert!(bench.effects().await.is_empty());
     assert_eq!(bench.database.waiting(first(0), 10).await.unwrap().len(), 0);
     assert_eq!(running.control.parked().await.unwrap(), 0);

@@ -28,7 +28,7 @@ use super::switches;
 use crate::admin::dead::Controls;
 use crate::admin::push::Logs;
 use crate::admin::switches::Switches;
-use crate::admin::{self, Admin};
+use crate::admin::{Admin, figures};
 use crate::compose::broker::{self, Events};
 use crate::compose::ended;
 use crate::compose::layer;
@@ -204,7 +204,9 @@ impl OpenService {
         let endpoints = Arc::new(vec![endpoint.map_err(process::port)?]);
         let admin_at = ports.admin.address();
         let switches = faults.enabled().then(|| switches::of(endpoints.clone(), faults.clone()));
-        let stuck = Controls { subscriptions: controls.clone(), relays: relays.clone() };
+        let schedules = service.scheduling(&faults).into_iter().collect();
+        let (subscriptions, relays_of) = (controls.clone(), relays.clone());
+        let stuck = Controls { subscriptions, relays: relays_of, schedules };
         let admin = equipment.admin(plan.shown, AdminStores { broker, promise }, stuck, switches);
         equipment.serve(ports.guard, ports.admin, &admin)?;
         // Last: whatever a loop may meet is there, and the ports answer while it catches up.
@@ -278,7 +280,6 @@ impl Equipment {
             store: stores.promise,
             controls,
             logs: Logs::new(),
-            overdue: Box::new(|| None),
             guards: Box::new(move || guard.guards()),
             views: Box::new(|| json!({ "pages": [], "staleSince": null, "stale": [] })),
             gateway: None,
@@ -288,8 +289,8 @@ impl Equipment {
 
     /// The guard, and the admin listener behind it.
     fn serve(&self, guard: Listener, admin: Listener, answers: &Arc<Admin>) -> Result<(), Failure> {
-        admin::watch_process(&self.metrics);
-        admin::watch_relays(&self.metrics, answers.controls.relays.clone());
+        figures::watch_process(&self.metrics);
+        figures::watch_relays(&self.metrics, answers.controls.relays.clone());
         let (gateway, stop) = (self.guard.clone(), &self.connections);
         guard
             .serve_on(&self.cores, move |core| gateway.inner(core), stop)

@@ -127,7 +127,8 @@ impl Front {
         faults: &Faults,
         shown: Value,
     ) -> Result<Front, Failure> {
-        let stuck = Controls { subscriptions: controls.clone(), relays: Vec::new() };
+        let stuck =
+            Controls { subscriptions: controls.clone(), relays: Vec::new(), schedules: Vec::new() };
         let switches_on = |endpoints: &Arc<Vec<Endpoint>>| {
             faults.enabled().then(|| switches::of(endpoints.clone(), faults.clone()))
         };

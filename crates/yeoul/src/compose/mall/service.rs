@@ -15,6 +15,7 @@ use mall::endpoint::{Listen, serving};
 use mall::{Components, Faults, Name, account, delivery, order, product};
 use sessions::NoKeys;
 
+use crate::admin::scheduling::Scheduling;
 use crate::compose::loops::Loops;
 use crate::compose::{sealing, store};
 use crate::exit::Failure;
@@ -124,6 +125,13 @@ impl Service {
             Service::Order(it) => serving(cores, move |_| it.server(address)),
             Service::Delivery(it) => serving(cores, move |_| it.server(address)),
         }
+    }
+
+    /// What of it is to be done at a time to come, where something is.
+    pub(super) fn scheduling(&self, faults: &Faults) -> Option<Scheduling> {
+        let Service::Order(order) = self else { return None };
+        let rests = faults.pause(self.name()).relay();
+        Some(Scheduling::of("order.deadlines", order.deadlines()?.clone()).resting(rests))
     }
 
     /// Its relay's handle.

@@ -1,0 +1,79 @@
+//! Subscriptions and relays as lists: where each is, and what keeps it.
+
+use chassis::http::{Problem, Response, json};
+use events::relay;
+use events::subscription::{Control, Ownership, PartitionStatus};
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use super::{pausing, problem, statuses};
+
+/// Every subscription.
+pub(super) async fn subscriptions(controls: &[Control]) -> Result<Response, Problem> {
+    let mut list = Vec::with_capacity(controls.len());
+    for (control, status) in controls.iter().zip(statuses(controls).await) {
+        let status = match status {
+            Ok(status) => status,
+            // Its store or the broker is away: that is how it is, and no reason to say nothing of the others.
+            Err(error) if error.is_environment() => {
+                list.push(unasked(control, &error));
+                continue;
+            }
+            Err(error) => return Err(problem(&error)),
+        };
+        list.push(json!({
+            "name": status.name,
+            "topic": status.topic.as_str(),
+            // One number over all partitions, for people: a place to go on from is each partition's own.
+            "position": status.partitions.iter().map(|one| one.position.0).sum::<u64>(),
+            "lag": status.lag,
+            "parked": control.parked().await.map_err(|error| problem(&error))?,
+            "paused": status.paused.as_ref().map(pausing::shown),
+            "stuck": status.stuck,
+            "partitions": status.partitions.iter().map(in_partition).collect::<Vec<_>>(),
+        }));
+    }
+    Ok(json(StatusCode::OK, &list))
+}
+
+/// A subscription that cannot be asked how far it is.
+fn unasked(control: &Control, error: &events::Error) -> Value {
+    json!({
+        "name": control.name(), "topic": control.topic().as_str(), "position": null, "lag": null, "parked": null,
+        "paused": null,
+        "stuck": error.to_string(), "partitions": [],
+    })
+}
+
+fn in_partition(status: &PartitionStatus) -> Value {
+    // Of the instances that share the partitions each knows its own.
+    let is_here = match status.ownership {
+        Ownership::Unknown => None,
+        Ownership::Own => Some(true),
+        Ownership::Elsewhere => Some(false),
+    };
+    json!({
+        "partition": status.partition.index(),
+        "here": is_here,
+        "position": status.position.0,
+        "lag": status.lag,
+        "stuck": status.stuck,
+    })
+}
+
+/// Every relay.
+pub(super) fn relays(relays: &[relay::Control]) -> Response {
+    let list = relays.iter().map(|relay| {
+        let report = relay.status();
+        json!({
+            "name": report.name,
+            "topic": report.topic.as_str(),
+            "relayed": report.relayed.iter().map(|one| one.number).sum::<u64>(),
+            "lag": report.lag,
+            "stuck": report.stuck,
+            "since": report.since.map(|since| since.to_string()),
+            "lost": report.lost,
+        })
+    });
+    json(StatusCode::OK, &list.collect::<Vec<_>>())
+}
