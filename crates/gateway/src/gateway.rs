@@ -30,7 +30,7 @@ use crate::meters::Meters;
 use crate::plan::{self, Plan, SignIn, Upstream};
 use crate::proxy::pool::AcrossCores;
 use crate::proxy::{self, Core, Route};
-use crate::publishing::{Publishing, Takers};
+use crate::publishing::{Contracts, Publishing, Takers};
 use crate::pulling::Desks;
 use crate::seal::{SEAL_KEY_BYTES, Seal};
 use crate::server::{Face, Server};
@@ -54,6 +54,8 @@ pub struct Components {
     pub broker: Arc<dyn Broker>,
     /// Who stores what is published from outside; needed where somebody may.
     pub takers: Takers,
+    /// What topics promise that do; what comes from outside is held to it.
+    pub contracts: Contracts,
     /// Where events are asked for by those who fetch.
     pub desks: Desks,
     /// What is published at a time to come; needed where that may be asked for.
@@ -115,7 +117,7 @@ impl Gateway {
             views: components.views,
             verifier: components.verifier,
             broker: components.broker,
-            publishing: Publishing::new(components.takers, metrics),
+            publishing: Publishing::new(components.takers, components.contracts, metrics),
             desks: components.desks,
             schedules: components.schedules,
             traces: Traces::default(),

@@ -10,6 +10,7 @@
 mod binary;
 pub(crate) mod body;
 mod condition;
+pub(crate) mod promised;
 mod room;
 mod taker;
 mod traced;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 use chassis::chance;
 use chassis::http::{Inbound, Problem, Response, json, whole};
 use chassis::telemetry::Metrics;
+use contracts::Contract;
 use events::offer::{Came, Outcome};
 use events::{Broker, Error, Event, Log, Numbered, Numbers, Offer, Topic, Unless, outside};
 use http::header::CACHE_CONTROL;
@@ -50,16 +52,26 @@ pub enum Takers {
     Outboxes(Vec<outside::Outbox>),
 }
 
+/// What topics promise that do.
+pub type Contracts = BTreeMap<Topic, Arc<Contract>>;
+
 /// What all cores publish by.
 pub(crate) struct Publishing {
     takers: Takers,
+    contracts: Contracts,
     room: Room,
     meters: Meters,
 }
 
 impl Publishing {
-    pub(crate) fn new(takers: Takers, metrics: &Metrics) -> Publishing {
-        Publishing { takers, room: Room::default(), meters: Meters::new(metrics, "publish") }
+    pub(crate) fn new(takers: Takers, contracts: Contracts, metrics: &Metrics) -> Publishing {
+        let meters = Meters::new(metrics, "publish");
+        Publishing { takers, contracts, room: Room::default(), meters }
+    }
+
+    /// What a topic promises, if it does.
+    pub(crate) fn contract(&self, topic: &Topic) -> Option<&Contract> {
+        self.contracts.get(topic).map(Arc::as_ref)
     }
 
     fn taker(&self, topic: &Topic) -> Option<Taker<'_>> {
@@ -104,6 +116,9 @@ impl Ask<'_> {
         let bytes = whole::read_with(self.headers, body, mode.limit(), |more| room.grow(more));
         let bytes = bytes.await?;
         let mut events = mode.events(self.headers, &bytes)?;
+        if let Some(contract) = self.publishing.contract(&topic) {
+            promised::check(contract, &events, |at| mode.place(at)).await?;
+        }
         traced::continued(&mut events, self.headers);
         drop(bytes);
         let offer = Offer::new(&events).and_then(|offer| taker.check(&offer).map(|()| offer));

@@ -15,6 +15,9 @@ use events::{Broker, Error};
 use http::header::{CACHE_CONTROL, HeaderValue};
 use http::request::Parts;
 use http::{Method, StatusCode};
+use serde_json::value::RawValue;
+
+use crate::publishing::{Publishing, promised};
 
 /// When it is worth coming back where as many wait as may.
 const RETRY_SECONDS: u64 = 10;
@@ -25,6 +28,8 @@ pub(crate) struct Ask<'a> {
     pub(crate) broker: &'a dyn Broker,
     /// Topics that take events from outside.
     pub(crate) takers: &'a BTreeMap<String, Role>,
+    /// What topics promise.
+    pub(crate) publishing: &'a Publishing,
     pub(crate) key: &'a str,
     pub(crate) parts: &'a Parts,
 }
@@ -64,6 +69,12 @@ impl Ask<'_> {
         let said = said::read(headers, &bytes, self.key, &known)?;
         if !self.takers.contains_key(said.topic.as_str()) {
             return Err(Problem::forbidden("only its own service publishes to this topic"));
+        }
+        if let Some(contract) = self.publishing.contract(&said.topic)
+            && let Some(refused) =
+                promised::refused(contract, &said.kind, said.data.as_deref().map(RawValue::get))
+        {
+            return Err(refused);
         }
         let field = said::field(&said.moment);
         let put = schedules.put(self.key, &said).await.map_err(|refusal| problem(field, &refusal));

@@ -117,6 +117,7 @@ impl Shared {
             schedules: self.schedules.as_ref(),
             broker: self.broker.as_ref(),
             takers: &self.plan.publishes,
+            publishing: &self.publishing,
             key,
             parts,
         }

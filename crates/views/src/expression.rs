@@ -89,6 +89,20 @@ impl Expression {
     }
 }
 
+/// The members of an event's data that a rule's right-hand side reads, dotted; of one that is none, nothing.
+pub(crate) fn fields_of(text: &str) -> Vec<String> {
+    let text = text.trim();
+    if literal(text).is_some() {
+        return Vec::new();
+    }
+    if let Some(path) = path(text) {
+        return vec![path.to_owned()];
+    }
+    let names = engine_compile(text).map(|it| it.undeclared_variables(true)).unwrap_or_default();
+    let members = names.iter().filter_map(|name| name.strip_prefix("event."));
+    members.map(str::to_owned).collect()
+}
+
 impl Formula {
     fn eval(&self, fields: &Fields<'_>) -> Result<Value, String> {
         let event = fields.scope(&self.fields);

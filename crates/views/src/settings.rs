@@ -4,6 +4,8 @@
 //! Maps by name everywhere, so that settings laid over others change one rule and leave its
 //! neighbours.
 
+mod readings;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -11,6 +13,8 @@ use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
 
 use crate::owner::Owners;
+
+pub use readings::Reading;
 
 /// The read side of one program.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]

@@ -4,6 +4,7 @@
 //! variables over both. What comes out is a [`Checked`]: everything validated, nothing started.
 
 mod composition;
+mod contracts;
 mod file;
 mod look;
 mod mall;
@@ -52,6 +53,8 @@ pub(crate) struct Topics {
     pub(crate) retained: BTreeMap<Topic, Retention>,
     /// Those whose events are taken from outside and go through another broker.
     pub(crate) taken: Vec<Declared>,
+    /// What those of them promise that do.
+    pub(crate) contracts: gateway::Contracts,
 }
 
 /// Settings that hold, ready to be started.
@@ -172,7 +175,8 @@ fn compile(
     let Strays { mistakes, warnings } = strays(&file.events, &views, session_topic, composition);
     found.note(mistakes);
     let mentions = topics::Mentions { definitions: &definitions, session_topic, composition };
-    let events = EventSide::compile(&file.events, &mentions, &mut found);
+    let promised = promised(&file.events, &views, config, &mut found);
+    let events = EventSide::compile(&file.events, &mentions, promised, &mut found);
     let host = found.or_default(store::host(file.store.as_deref()));
     // Last, and even where mistakes were found: all are shown at once.
     let gateway = found.finish(gateway::compile(&settings, &definitions))?;
@@ -205,6 +209,18 @@ fn compile(
     })
 }
 
+/// What topics promise; a rule that reads what none does is a mistake.
+fn promised(
+    events: &topics::Events,
+    views: &views::Settings,
+    config: Option<&Path>,
+    found: &mut Found<'_>,
+) -> gateway::Contracts {
+    let promised = found.or_default(events.contracts(config));
+    found.note(contracts::misread(views, &promised));
+    promised
+}
+
 /// Upstreams that nothing leads to, where the composition knows which there are to be.
 fn unused_upstreams(gateway: &gateway::Plan, composition: &Composition) -> Vec<Mistake> {
     let services = Some(&composition.services).filter(|services| !services.is_empty());
@@ -226,15 +242,17 @@ impl EventSide {
     fn compile(
         events: &topics::Events,
         mentions: &topics::Mentions<'_>,
+        contracts: gateway::Contracts,
         found: &mut Found<'_>,
     ) -> EventSide {
         let named = mentions.by();
         let all = found.or_default(events.declared(&named));
         let (retained, taken) = (found.or_default(events.retained()), events.taken(&all));
-        let topics = Topics { all, retained, taken };
+        let topics = Topics { all, retained, taken, contracts };
         // In one's own layer a topic may be read over HTTP alone.
         let is_own = mentions.composition.topics.is_empty();
-        let unused = if is_own { Vec::new() } else { events.unused(&named) };
+        let mut unused = if is_own { Vec::new() } else { events.unused(&named) };
+        unused.extend(events.unchecked());
         let broker = found.or_default(events.broker());
         found.note(events.not_publishable(mentions.composition.topics, found.has_store()));
         let outboxes = found.or_default(events.outboxes(&topics.all, mentions.composition));

@@ -36,10 +36,20 @@ fn commands(document: &str) -> BTreeSet<String> {
     all.map(str::to_owned).collect()
 }
 
+/// The schema that the guide shows, where its settings name it.
+fn schemas(folder: &Path) {
+    let guide = read("docs/guide.md");
+    let shown = blocks(&guide, "json").into_iter().find(|it| it.contains("$schema"));
+    let place = folder.join("schemas/paid");
+    fs::create_dir_all(&place).expect("a folder");
+    fs::write(place.join("Paid.json"), shown.expect("the guide shows a schema")).expect("written");
+}
+
 #[test]
 fn the_settings_in_the_documents_are_sound() {
     let folder = Folder::new();
     let mut checked = 0;
+    schemas(folder.path());
     for document in DOCUMENTS {
         for block in blocks(&read(document), "yaml") {
             checked += 1;

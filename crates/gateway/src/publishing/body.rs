@@ -74,6 +74,11 @@ impl Mode {
         if self == Mode::Batch { BATCH_BYTES_MAX } else { EVENT_BYTES_MAX }
     }
 
+    /// What the event at this place of the body is called; nothing where it is the whole.
+    pub(super) fn place(self, at: usize) -> String {
+        if self == Mode::Batch { place(at) } else { String::new() }
+    }
+
     /// The events of a body.
     ///
     /// # Errors

@@ -178,6 +178,7 @@ impl World {
             identity: "x".to_owned(),
             broker: log.clone(),
             takers: gateway::Takers::Log(log.clone()),
+            contracts: gateway::Contracts::new(),
             desks: gateway::Desks::new(),
             schedules: None,
             app,

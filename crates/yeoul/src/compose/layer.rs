@@ -18,7 +18,7 @@ use events::local::Log;
 use events::schedules::Schedules;
 use events::store::{Host, LeftOut, Promise};
 use events::{Broker, Control, Database, Retry, relay};
-use gateway::{AppFiles, Components, Gateway, Takers};
+use gateway::{AppFiles, Components, Contracts, Gateway, Takers};
 use serde_json::{Value, json};
 use tracing::{info, warn};
 use views::{Definitions, Look, Server, Views};
@@ -101,6 +101,8 @@ pub(crate) struct Stores {
     log: Option<Arc<Log>>,
     /// Who stores what is published from outside.
     takers: Takers,
+    /// What topics promise that do.
+    contracts: Contracts,
     /// What is published at a time to come, once it is open.
     schedules: Option<Schedules>,
     /// Whether what the broker has was compared with the folder.
@@ -137,6 +139,7 @@ impl Stores {
         store::fits(data, host)?;
         // First of all: another broker may leave its marks in the folder.
         let taken = &events.topics.taken;
+        let contracts = events.topics.contracts.clone();
         outside::left::refuse(data, host, taken).await?;
         // The broker before the views: it knows how many partitions each topic has, and refuses another number
         // before anything was changed.
@@ -149,7 +152,8 @@ impl Stores {
         };
         store::note(data, host)?;
         let promise = store::promise(host).await?;
-        Ok(Stores { broker, log, takers, schedules: None, is_compared, promise, views })
+        let schedules = None;
+        Ok(Stores { broker, log, takers, contracts, schedules, is_compared, promise, views })
     }
 }
 
@@ -272,8 +276,7 @@ impl Layer {
         app: AppFiles,
         pushing: Option<Pushing>,
     ) -> Result<Layer, Failure> {
-        let cores = Cores::start(Cores::available())
-            .map_err(|error| Failure::environment(error, "free some threads"))?;
+        let cores = cores()?;
         // Two stops, because requests end first: what is under way still needs the loops and the stores.
         let (metrics, connections) = (Metrics::new(), Stop::new());
         let (broker, remembering) = (stores.broker.clone(), Remembering::of(&identity));
@@ -286,6 +289,7 @@ impl Layer {
                 identity: identity.name,
                 broker,
                 takers: stores.takers,
+                contracts: stores.contracts,
                 desks: pushing.as_ref().map(Pushing::desks).unwrap_or_default(),
                 schedules: stores.schedules.clone(),
                 app,
@@ -477,6 +481,12 @@ impl Layer {
         }
         self.views.database().close().await;
     }
+}
+
+/// A core's thread for each core.
+fn cores() -> Result<Cores, Failure> {
+    let started = Cores::start(Cores::available());
+    started.map_err(|error| Failure::environment(error, "free some threads"))
 }
 
 /// Sets the gauge of pages that do not follow their events before each scrape.

@@ -4,11 +4,14 @@
 //! declare it. Where they say nothing of partitions it has one: order over the whole topic.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use chassis::identity::Role;
 use events::partition::PARTITIONS_MAX;
 use events::schedules::Limits;
 use events::{Declared, Partitions, Retention, Topic};
+use gateway::Contracts;
 use gateway::settings::EVENTS_PATH;
 use mistakes::{Mistake, Mistakes};
 use serde::Deserialize;
@@ -16,6 +19,7 @@ use views::Definitions;
 use views::settings::View;
 
 use super::composition::Composition;
+use super::contracts;
 use super::outboxes::{self, NamedTopic, Outbox};
 use super::retention::{Retain, WrongRetain};
 use super::schedules::{Around, SchedulesEntry};
@@ -72,6 +76,8 @@ struct Declaration {
     publish: Option<Role>,
     /// What it keeps; everything without it.
     retain: Option<Retain>,
+    /// Where the schemas of its events are, a file for each type: a folder, from where the settings are.
+    schemas: Option<PathBuf>,
 }
 
 fn one() -> i64 {
@@ -228,6 +234,46 @@ impl Events {
             }
         }
         if mistakes.is_empty() { Ok(all) } else { Err(mistakes) }
+    }
+
+    /// What topics promise that say so; `config` is the file of settings, beside which their folders are.
+    ///
+    /// # Errors
+    /// Every mistake in every schema.
+    pub(super) fn contracts(&self, config: Option<&Path>) -> Result<Contracts, Vec<Mistake>> {
+        let beside = config.and_then(Path::parent).unwrap_or(Path::new(""));
+        let (mut all, mut mistakes) = (Contracts::new(), Vec::new());
+        for (name, folder) in self.promising() {
+            let path = ["events", "topics", name, "schemas"];
+            match (contracts::read(&beside.join(folder)), Topic::parse(name)) {
+                (Ok(contract), Ok(topic)) => drop(all.insert(topic, Arc::new(contract))),
+                // A name that is none is a mistake elsewhere.
+                (Ok(_), Err(_)) => {}
+                (Err(wrong), _) => {
+                    mistakes.extend(wrong.into_iter().map(|says| Mistake::new(&path, says)));
+                }
+            }
+        }
+        if mistakes.is_empty() { Ok(all) } else { Err(mistakes) }
+    }
+
+    /// Topics whose promise some publisher is not held to: a row is committed before anybody looks at it.
+    pub(super) fn unchecked(&self) -> Vec<Mistake> {
+        let of_outboxes: BTreeMap<String, Vec<&str>> =
+            self.inserted().map(|NamedTopic { topic, path }| (topic, path)).collect();
+        let warned = self.promising().filter_map(|(name, _)| {
+            let outbox = of_outboxes.get(name)?.join(".");
+            let says = format!(
+                "what `{outbox}` publishes is not held to it: a row is committed before it is read"
+            );
+            Some(Mistake::new(&["events", "topics", name, "schemas"], says))
+        });
+        warned.collect()
+    }
+
+    /// Topics that say what their events are, and in which folder.
+    fn promising(&self) -> impl Iterator<Item = (&String, &PathBuf)> {
+        self.topics.iter().filter_map(|(name, it)| Some((name, it.schemas.as_ref()?)))
     }
 
     /// The tables whose rows are published, each once for each of its topics; `topics` are those that there are.

@@ -15,7 +15,7 @@ use chassis::telemetry::Metrics;
 use events::store::Promise;
 use events::subscription::Control;
 use events::{Broker, relay};
-use gateway::{AppFiles, Desks, Gateway, Takers};
+use gateway::{AppFiles, Contracts, Desks, Gateway, Takers};
 use mall::{Endpoint, Faults, Name};
 use serde_json::{Value, json};
 use tracing::{info, warn};
@@ -249,6 +249,7 @@ impl Equipment {
             identity: String::new(),
             broker,
             takers: Takers::Nobody,
+            contracts: Contracts::new(),
             desks: Desks::new(),
             schedules: None,
             app: AppFiles::new(Vec::new()),
