@@ -2,6 +2,7 @@
 //!
 //! So a process does not start while something waits in one. What is relayed stays where it is, and is in nobody's way.
 
+use std::io;
 use std::path::Path;
 
 use chassis::clock;
@@ -12,6 +13,7 @@ use events::{Declared, Error};
 use super::{FILE, NAME};
 use crate::compose::store;
 use crate::exit::Failure;
+use crate::process;
 
 /// An outbox that is there, by the topic that it is called by.
 struct Outbox {
@@ -31,7 +33,8 @@ pub(in crate::compose) async fn refuse(
     let unread = |error: Error| store::unopened("an outbox of before", host, &error);
     let all = match host {
         Some(host) => on_server(host).await.map_err(unread)?,
-        None => in_files(data),
+        None => in_files(data)
+            .map_err(|error| process::damaged("the folder of outboxes of before", &error))?,
     };
     for Outbox { topic, location } in all {
         if taken.iter().any(|it| it.topic.as_str() == topic) {
@@ -57,18 +60,23 @@ fn left(topic: &str, count: u64) -> Failure {
     Failure::environment(says, remedy)
 }
 
-fn in_files(data: &Path) -> Vec<Outbox> {
-    let listed = std::fs::read_dir(data.join(NAME)).into_iter().flatten().flatten();
-    let mut all: Vec<Outbox> = listed
-        .map(|folder| (folder.file_name(), folder.path().join(FILE)))
-        .filter(|(_, file)| file.is_file())
-        .map(|(name, file)| Outbox {
-            topic: name.to_string_lossy().into_owned(),
-            location: Location::File(file),
-        })
-        .collect();
+/// Those in the folder. One that cannot be looked into may have what was acknowledged.
+fn in_files(data: &Path) -> io::Result<Vec<Outbox>> {
+    let folders = match std::fs::read_dir(data.join(NAME)) {
+        Ok(listed) => listed.collect::<io::Result<Vec<_>>>()?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => return Err(error),
+    };
+    let mut all = Vec::with_capacity(folders.len());
+    for folder in folders {
+        let (topic, file) = (folder.file_name(), folder.path().join(FILE));
+        if file.try_exists()? {
+            let topic = topic.to_string_lossy().into_owned();
+            all.push(Outbox { topic, location: Location::File(file) });
+        }
+    }
     all.sort_by(|one, other| one.topic.cmp(&other.topic));
-    all
+    Ok(all)
 }
 
 async fn on_server(host: &Host) -> Result<Vec<Outbox>, Error> {
@@ -79,4 +87,19 @@ async fn on_server(host: &Host) -> Result<Vec<Outbox>, Error> {
         Some(Outbox { topic, location: Location::Schema { host: host.clone(), name } })
     };
     Ok(names.into_iter().filter_map(outbox).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_folder_that_cannot_be_listed_is_not_taken_for_an_empty_one() {
+        let data = TempDir::new().unwrap();
+        assert!(refuse(data.path(), None, &[]).await.is_ok(), "nothing was published yet");
+        std::fs::write(data.path().join(NAME), "no folder").unwrap();
+        assert!(refuse(data.path(), None, &[]).await.is_err());
+    }
 }
