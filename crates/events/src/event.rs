@@ -208,6 +208,11 @@ pub struct Draft {
 }
 
 impl Event {
+    /// Whether its deadline ([`EXPIRY`](foreign::EXPIRY)) has come: nobody is to handle it any more.
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        self.foreign.as_ref().and_then(|foreign| foreign.expiry()).is_some_and(|until| until <= now)
+    }
+
     /// Reads the data as `T`: a struct of the fields that this reader needs, so that others may be
     /// added by the publisher.
     ///

@@ -103,6 +103,7 @@
 //! | events pending in an outbox | [`store::OUTBOX_WAITING_MAX`] | the service refuses to publish |
 //! | schedules that wait, and how far ahead | [`schedules::Limits`] | refused |
 //! | events parked by a subscription | [`parking::PARKED_MAX`] | it takes no new ones |
+//! | events marked as passed for their deadline | 1,000 of a subscription | the oldest are forgotten; all are counted |
 //! | notes on what was stepped over | [`skipped::SKIPPED_MAX`] | nothing more is skipped |
 //!
 //! Two programs in `examples/` show it whole: `outbox_service`, a web service that publishes what it

@@ -80,6 +80,7 @@ pub(crate) mod database;
 pub(crate) mod delivery_runs;
 pub(crate) mod edits;
 pub(crate) mod epoch;
+pub(crate) mod expired;
 pub(crate) mod inbox;
 pub(crate) mod kept;
 pub(crate) mod leases;

@@ -110,6 +110,8 @@ pub struct Hop {
     name: String,
     /// Who has it parked.
     pub parked: Vec<ParkedHop>,
+    /// Which subscriptions passed it because its deadline had come, as far as that is kept.
+    pub expired: Vec<String>,
 }
 
 /// That a subscription does not get past an event.
@@ -305,6 +307,7 @@ impl Scan {
             causation_id: event.cause.causation_id.clone(),
             name: event.name(),
             parked: Vec::new(),
+            expired: Vec::new(),
         });
     }
 }
@@ -314,7 +317,7 @@ fn is_called(event: &Event, name: &str) -> bool {
     name.starts_with(&event.source) && event.name() == name
 }
 
-/// Marks what subscriptions have parked, each asked once.
+/// Marks what subscriptions have parked or passed.
 async fn mark_parked(hops: &mut [Hop], subscriptions: &[Control]) -> Result<(), Error> {
     for control in subscriptions {
         let of_topic = hops.iter().enumerate().filter(|(_, hop)| hop.at.topic == *control.topic());
@@ -330,6 +333,9 @@ async fn mark_parked(hops: &mut [Hop], subscriptions: &[Control]) -> Result<(), 
         for ParkedMark { at, wait, attempts, reason } in control.parked_at(&wanted).await? {
             let subscription = control.name().to_owned();
             hops[places[&at]].parked.push(ParkedHop { subscription, wait, attempts, reason });
+        }
+        for at in control.expired_at(&wanted).await? {
+            hops[places[&at]].expired.push(control.name().to_owned());
         }
     }
     Ok(())

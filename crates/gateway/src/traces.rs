@@ -104,14 +104,15 @@ fn step(Branch { depth, step }: &Branch) -> Value {
 }
 
 fn event(depth: usize, hop: &Hop, after_ms: Option<i64>) -> Value {
-    let Hop { at, offset, id, source, kind, subject, time, causation_id, parked, .. } = hop;
+    let Hop { at, offset, id, source, kind, subject, time, causation_id, parked, expired, .. } =
+        hop;
     let offsets: Numbers =
         [Numbered { partition: at.partition, number: offset.0 }].into_iter().collect();
     let position = TopicPosition { topic: at.topic.clone(), offsets }.to_string();
     json!({
         "depth": depth, "topic": at.topic.as_str(), "position": position, "id": id, "source": source,
         "type": kind, "subject": subject, "time": time.to_string(), "afterMs": after_ms,
-        "causationid": causation_id, "parked": parked.iter().map(mark).collect::<Vec<_>>(),
+        "causationid": causation_id, "parked": parked.iter().map(mark).collect::<Vec<_>>(), "expired": expired,
     })
 }
 

@@ -21,7 +21,9 @@ use jiff::Timestamp;
 use super::attempts::{AnsweredAttempt, DueEvent, InFlight, Job, LoneAttempt};
 use super::known::{Known, ParkedCounts, Seen};
 use super::retries::Retries;
-use super::settlement::{Outcomes, Park, Retried, RetryOutcome, Settlement, TrialOutcome, Written};
+use super::settlement::{
+    Expired, Outcomes, Park, Retried, RetryOutcome, Settlement, TrialOutcome, Written,
+};
 use super::window::{Leaving, Window};
 use super::{Answer, Receiver, Timing};
 use crate::broker::{Offset, Stored};
@@ -226,7 +228,19 @@ impl<R: Receiver> Round<R> {
 
     /// The next event of the window, if it is its turn.
     fn fresh_if(&mut self, is_its_turn: bool) -> Option<Arc<Stored>> {
-        if is_its_turn && !self.is_full { self.window.give_out() } else { None }
+        if !is_its_turn || self.is_full {
+            return None;
+        }
+        let now = (self.lane.context.clock)();
+        loop {
+            let stored = self.window.give_out()?;
+            if !stored.event.is_expired(now) {
+                return Some(stored);
+            }
+            // Nobody is asked.
+            self.window.acknowledge(stored.offset);
+            self.outcomes.expired.push(Expired::of(&stored));
+        }
     }
 
     fn attempt(&mut self, permit: R::Permit, job: Job) {

@@ -8,10 +8,12 @@ use std::sync::Arc;
 
 use crate::broker::{Offset, Stored};
 use crate::error::Error;
+use crate::event::Event;
 use crate::parking::{Standing, Wait, how_to_skip};
+use crate::partition::Numbered;
 use crate::store::inbox::{Assigned, Marks, Place};
 use crate::store::tx::Tx;
-use crate::store::{ahead, delivery_runs, parked, trials};
+use crate::store::{ahead, delivery_runs, expired, parked, trials};
 use crate::subscription::context::Lane;
 use crate::subscription::gaps;
 
@@ -36,8 +38,22 @@ pub(super) struct Outcomes {
     pub(super) parks: Vec<Park>,
     /// Parked ones that were tried.
     pub(super) retried: Vec<Retried>,
+    /// Passed, because their deadline had come.
+    pub(super) expired: Vec<Expired>,
     /// Of those that were tried by themselves.
     pub(super) trials: Vec<TrialOutcome>,
+}
+
+/// An event whose deadline came before its turn.
+pub(super) struct Expired {
+    pub(super) at: Offset,
+    pub(super) event: Event,
+}
+
+impl Expired {
+    pub(super) fn of(stored: &Stored) -> Expired {
+        Expired { at: stored.offset, event: stored.event.clone() }
+    }
 }
 
 /// What came of an attempt that was noted.
@@ -99,7 +115,10 @@ impl RetryOutcome {
 
 impl Outcomes {
     pub(super) fn is_empty(&self) -> bool {
-        self.parks.is_empty() && self.retried.is_empty() && self.trials.is_empty()
+        self.parks.is_empty()
+            && self.retried.is_empty()
+            && self.trials.is_empty()
+            && self.expired.is_empty()
     }
 }
 
@@ -130,6 +149,10 @@ impl Settlement {
         self.park(tx, of).await?;
         self.note_retries(tx, of).await?;
         self.end_trials(tx, of).await?;
+        for Expired { at, event } in &self.outcomes.expired {
+            let at = Numbered { partition: of.partition, number: at.0 };
+            expired::mark(tx, of.subscription, at, event).await?;
+        }
         let position = self.move_place(tx, of).await?;
         ahead::save(tx, of, &self.ahead).await?;
         let parked = parked::count(tx, of.subscription).await?;

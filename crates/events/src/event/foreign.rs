@@ -7,7 +7,13 @@
 //!
 //! It does not say what any extension means.
 
+use std::borrow::Cow;
+
+use jiff::Timestamp;
 use serde_json::value::RawValue;
+
+/// The extension that says until when an event is worth handling (CloudEvents' extension of that name): an RFC 3339 instant.
+pub const EXPIRY: &str = "expirytime";
 
 /// How an event differs from what is published here.
 #[derive(Clone, Debug, Default)]
@@ -62,6 +68,12 @@ pub fn is_json(content_type: &str) -> bool {
 }
 
 impl Foreign {
+    /// Until when it is worth handling, where it says so. Who publishes by HTTP is refused what is no instant; what came
+    /// otherwise and is none says nothing.
+    pub fn expiry(&self) -> Option<Timestamp> {
+        serde_json::from_str::<Cow<'_, str>>(self.extension(EXPIRY)?.get()).ok()?.parse().ok()
+    }
+
     /// What an extension says, as JSON.
     pub fn extension(&self, name: &str) -> Option<&RawValue> {
         self.extensions.iter().find(|it| it.name == name).map(|it| &*it.value)

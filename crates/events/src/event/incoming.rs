@@ -27,7 +27,7 @@ use super::attributes::{
     DATA_DEPTH_MAX, FRACTION_DIGITS_MAX, depth, ends_half_a_year, is_absolute_uri, is_instant,
     is_leap, is_media_type, is_uri_reference, unreadable,
 };
-use super::foreign::{Extension, Foreign, Payload};
+use super::foreign::{EXPIRY, Extension, Foreign, Payload};
 use super::wire::{self, SPECVERSION};
 use super::{CAUSE_BYTES_MAX, Cause, Event, ID_BYTES_MAX, KEY_BYTES_MAX, TYPE_BYTES_MAX};
 
@@ -188,7 +188,7 @@ impl<'a> Reader<'a> {
             id,
             source,
             kind,
-            time: time.map_or(received, |text| self.instant(&text).unwrap_or(received)),
+            time: time.map_or(received, |text| self.instant("time", &text).unwrap_or(received)),
             key: key.unwrap_or_else(|| subject.clone()),
             subject,
             sequence: sequence.and_then(wire::number).unwrap_or(0),
@@ -275,7 +275,7 @@ impl<'a> Reader<'a> {
         None
     }
 
-    fn instant(&mut self, text: &str) -> Option<Timestamp> {
+    fn instant(&mut self, name: &str, text: &str) -> Option<Timestamp> {
         let instant = Some(text).filter(|text| is_instant(text)).and_then(|text| text.parse().ok());
         let instant = instant.filter(|instant| !is_leap(text) || ends_half_a_year(*instant));
         if instant.is_none() {
@@ -284,7 +284,7 @@ impl<'a> Reader<'a> {
                  {FRACTION_DIGITS_MAX} digits behind the second, before 9999-12-30T22:00:00Z; a second 60 \
                  there is at the end of June or December alone"
             );
-            self.note("time", says);
+            self.note(name, says);
         }
         instant
     }
@@ -316,6 +316,14 @@ impl<'a> Reader<'a> {
             return false;
         }
         true
+    }
+
+    fn check_expiry(&mut self, value: &RawValue) {
+        if self.check_simple(EXPIRY, value) {
+            // What is no text is no instant either.
+            let text = wire::text(value).ok().filter(|_| value.get().starts_with('"'));
+            self.instant(EXPIRY, &text.unwrap_or_default());
+        }
     }
 
     fn data(&mut self) -> Data<'a> {
@@ -357,6 +365,10 @@ impl<'a> Reader<'a> {
                     "is no name of an attribute: 1 to {EXTENSION_NAME_CHARS_MAX} of a-z and 0-9"
                 );
                 self.note(name, says);
+                continue;
+            }
+            if name == EXPIRY {
+                self.check_expiry(value);
                 continue;
             }
             let is_schema = self.check_simple(name, value) && name == "dataschema";

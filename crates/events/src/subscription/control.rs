@@ -33,6 +33,7 @@ use crate::partition::{Numbered, Partition};
 use crate::position::WritePosition;
 use crate::skipped::Skipped;
 use crate::store::database::Database;
+use crate::store::expired;
 use crate::store::inbox::{self, Assigned, Place};
 use crate::store::notes;
 use crate::store::parked::shown::ParkedMark;
@@ -399,6 +400,31 @@ impl Control {
             .context
             .database
             .read(&given, |(of, wanted), rows| Box::pin(shown::at(rows, of.name(), wanted)));
+        read.await
+    }
+
+    /// How many events it passed because their deadline had come before their turn.
+    ///
+    /// # Errors
+    /// [`Error::Environment`]: ask again later.
+    pub async fn expired(&self) -> Result<u64, Error> {
+        let read = self
+            .context
+            .database
+            .read(self.name(), |name, rows| Box::pin(expired::count(rows, name)));
+        read.await
+    }
+
+    /// Which of these places it passed so, of the newest that are kept.
+    pub(crate) async fn expired_at(
+        &self,
+        wanted: &HashSet<Numbered>,
+    ) -> Result<Vec<Numbered>, Error> {
+        let given = (self, wanted);
+        let read = self
+            .context
+            .database
+            .read(&given, |(of, wanted), rows| Box::pin(expired::at(rows, of.name(), wanted)));
         read.await
     }
 

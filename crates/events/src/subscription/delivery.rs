@@ -45,7 +45,7 @@ use crate::partition::Partition;
 use crate::store::inbox::{Assigned, Place, Received};
 use crate::store::parked::{self, Parked};
 use crate::store::tx::Tx;
-use crate::store::{panicked, trials};
+use crate::store::{expired, panicked, trials};
 
 /// What a subscription does with an event; the same for every batch.
 pub(super) struct Dispatcher<H> {
@@ -242,6 +242,12 @@ impl<H: Handler> Dispatcher<H> {
                     continue;
                 }
             };
+            if event.is_expired(now) {
+                // parked -> gone: its deadline has come before its turn.
+                parked::handled(tx, &self.name, due.turn, &due.key, now).await?;
+                expired::mark(tx, &self.name, due.at, &event).await?;
+                continue;
+            }
             let mut batch = H::Batch::default();
             match self.attempt(tx, &mut batch, &event, Sharing::Apart, 0).await? {
                 Attempt::OutOfParts => break,

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use serde_json::value::RawValue;
 use tempfile::TempDir;
 
 use super::*;
 use crate::Failure;
 use crate::event::Cause;
+use crate::event::foreign::{EXPIRY, Extension, Foreign};
 use crate::fixture::{ManualClock, stamped, topic, until};
 use crate::local::Log;
 use crate::store::{Database, Options, Tx};
@@ -250,6 +252,31 @@ async fn parked(bench: Bench) {
     let marks: Vec<_> = marks.collect();
     let expected = [["mail.order Operator it is broken"], ["mail.order Turn "]];
     assert_eq!(marks, expected);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_subscription_passed_for_its_deadline_is_marked() {
+    let bench = Bench::new();
+    let value = RawValue::from_string("\"1970-01-01T00:00:00Z\"".to_owned()).unwrap();
+    let extensions = vec![Extension { name: EXPIRY.to_owned(), value }];
+    let foreign = Some(Box::new(Foreign { extensions, ..Foreign::default() }));
+    bench.publish("order", &[&Event { foreign, ..event("order", 1, 0, None) }]).await;
+    let retry = Retry { attempts: 1, backoff: Duration::from_secs(1) };
+    let clock = bench.clock.component();
+    let (log, database) = (bench.log.clone(), bench.database.clone());
+    let reader =
+        Subscription::new("mail.order", topic("order"), database, log, Broken, retry, clock);
+    let control = reader.control();
+    let running = crate::fixture::running::Running::start(control.clone(), |stop| reader.run(stop));
+    until(async || match control.expired().await.unwrap() {
+        1 => Ok(()),
+        other => Err(format!("{other} passed")),
+    })
+    .await;
+    let found = trace(&*bench.log, &[control], &wanted("order/id-1")).await.unwrap();
+    let Step::Event { hop, .. } = &found.branches[0].step else { panic!("an event") };
+    assert_eq!((hop.expired.as_slice(), hop.parked.len()), (&["mail.order".to_owned()][..], 0));
     running.stop().await;
 }
 

@@ -64,6 +64,7 @@ pub(super) fn trace() -> Shape {
         ("afterMs", &maybe_whole),
         ("causationid", &maybe),
         ("parked", &json!({ "type": "array", "items": parked })),
+        ("expired", &json!({ "type": "array", "items": { "type": "string" } })),
     ]);
     let gap = closed(&[("depth", &whole), ("missing", &text)]);
     let look = closed(&[

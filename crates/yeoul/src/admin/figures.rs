@@ -4,6 +4,8 @@
 //! answered by then keeps its last figures, as `/readyz` says why. Of a subscription that is behind the first event is read, which takes
 //! a reader of the broker's; of one that has all there is nothing to read.
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use chassis::clock;
 use chassis::http::{Body, Response};
 use chassis::telemetry::{METRICS_TYPE, Metrics};
@@ -75,6 +77,11 @@ async fn set_subscription(metrics: &Metrics, control: &Control) {
     if let Ok(waiting) = control.parked().await {
         let parked = "Events that failed or wait behind one of their key, dead letters included";
         set("yeoul_subscription_parked", parked, waiting as f64);
+    }
+    if let Ok(expired) = control.expired().await {
+        let says = "Events that a subscription passed because their deadline had come";
+        let counted = metrics.counter("yeoul_subscription_expired", says, &labels);
+        counted.inner().store(expired, Relaxed);
     }
     // Last: it is read at the broker.
     if let Some(old) = age(control, &status).await {

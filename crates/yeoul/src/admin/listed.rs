@@ -28,6 +28,7 @@ pub(super) async fn subscriptions(controls: &[Control]) -> Result<Response, Prob
             "position": status.partitions.iter().map(|one| one.position.0).sum::<u64>(),
             "lag": status.lag,
             "parked": control.parked().await.map_err(|error| problem(&error))?,
+            "expired": control.expired().await.map_err(|error| problem(&error))?,
             "paused": status.paused.as_ref().map(pausing::shown),
             "stuck": status.stuck,
             "partitions": status.partitions.iter().map(in_partition).collect::<Vec<_>>(),
@@ -40,7 +41,7 @@ pub(super) async fn subscriptions(controls: &[Control]) -> Result<Response, Prob
 fn unasked(control: &Control, error: &events::Error) -> Value {
     json!({
         "name": control.name(), "topic": control.topic().as_str(), "position": null, "lag": null, "parked": null,
-        "paused": null,
+        "expired": null, "paused": null,
         "stuck": error.to_string(), "partitions": [],
     })
 }

@@ -55,7 +55,10 @@ fn step(step: &Value) -> Vec<String> {
         text("position"),
     );
     let parked = list(&step["parked"]).iter().map(|it| format!("{indent}  ! {}", parked(it)));
-    std::iter::once(line).chain(parked).collect()
+    let expired = list(&step["expired"]).iter().map(|name| {
+        format!("{indent}  ! {}: passed, its deadline had come", name.as_str().unwrap_or_default())
+    });
+    std::iter::once(line).chain(parked).chain(expired).collect()
 }
 
 fn parked(parked: &Value) -> String {

@@ -326,6 +326,7 @@ impl Keeper {
         let Found { mut due, next, .. } = self.due(shelf, now).await?;
         self.next_due = next;
         shelf.give_up_hurt(&mut due);
+        shelf.pass_expired(&mut due, now);
         if shelf.touches_parked() {
             return Ok(self.after_this());
         }
@@ -341,7 +342,7 @@ impl Keeper {
             let mut parcel = Parcel::new(*limit, attempts);
             if !is_dry {
                 shelf.fill_with_due(&mut parcel, &mut due);
-                fill_with_fresh(shelf, &mut parcel, &mut self.feeds, patience).await;
+                fill_with_fresh(shelf, &mut parcel, &mut self.feeds, patience, now).await;
             }
             is_dry |= parcel.is_empty();
             if parcel.is_empty() {
@@ -481,6 +482,7 @@ async fn fill_with_fresh(
     parcel: &mut Parcel,
     feeds: &mut [Feed],
     patience: &mut Patience,
+    now: Timestamp,
 ) {
     if !shelf.takes_fresh() {
         return;
@@ -490,7 +492,14 @@ async fn fill_with_fresh(
             return;
         }
         let part = &mut shelf.parts[at];
-        part.read_ahead(&mut feeds[at], parcel.room(), patience).await;
-        Shelf::fill_with_fresh(part, parcel);
+        loop {
+            let passed = part.outcomes.expired.len();
+            part.read_ahead(&mut feeds[at], parcel.room(), patience).await;
+            Shelf::fill_with_fresh(part, parcel, now);
+            // Of those that were read some were passed: there may be more.
+            if part.outcomes.expired.len() == passed || parcel.room() == 0 {
+                break;
+            }
+        }
     }
 }

@@ -19,8 +19,8 @@ use super::feed::{Feed, Patience};
 use super::lease::{Entry, Lease, Line, What};
 use super::parcel::{Candidate, Parcel, size_of};
 use super::part::{Part, ReadFrom};
-use crate::broker::Stored;
-use crate::deliveries::settlement::{Retried, RetryOutcome};
+use crate::broker::{Offset, Stored};
+use crate::deliveries::settlement::{Expired, Retried, RetryOutcome};
 use crate::parking::PARKED_MAX;
 use crate::store::leases::LeaseChange;
 use crate::store::parked::Parked;
@@ -154,6 +154,30 @@ impl Shelf {
         });
     }
 
+    /// Parked events that are due, and whose deadline has come, are gone; they leave `due`, and what is behind each is due next.
+    pub(super) fn pass_expired(&mut self, due: &mut VecDeque<Due>, now: Timestamp) {
+        due.retain_mut(|Due { partition, rows }| {
+            let is_expired =
+                |row: &Parked| row.event.as_ref().is_ok_and(|event| event.is_expired(now));
+            if let Some(next) = rows.iter().position(is_expired).filter(|next| *next > 0) {
+                // Those before it are lent, and it is looked at when they are answered for.
+                rows.truncate(next);
+            }
+            let Some(Parked { turn, at, key, event: Ok(event), .. }) =
+                rows.first().filter(|row| is_expired(row))
+            else {
+                return true;
+            };
+            let part = &mut self.parts[usize::from(partition.index())];
+            part.window.unparked(key);
+            let outcome = RetryOutcome::Handled { key: key.clone() };
+            part.outcomes.retried.push(Retried { turn: *turn, outcome });
+            let (at, event) = (Offset(at.number), event.clone());
+            part.outcomes.expired.push(Expired { at, event });
+            false
+        });
+    }
+
     /// Puts in parked events that are due; those that are put in leave `due`.
     pub(super) fn fill_with_due(&mut self, parcel: &mut Parcel, due: &mut VecDeque<Due>) {
         while let Some(Due { partition, rows }) =
@@ -178,7 +202,7 @@ impl Shelf {
     }
 
     /// Puts in events that nobody had, by their offsets, and of a key as many as there are.
-    pub(super) fn fill_with_fresh(part: &mut Part, parcel: &mut Parcel) {
+    pub(super) fn fill_with_fresh(part: &mut Part, parcel: &mut Parcel, now: Timestamp) {
         let partition = part.lane.at.partition;
         let window = &mut part.window;
         let mut behind: BTreeMap<u64, Arc<Stored>> = BTreeMap::new();
@@ -189,18 +213,28 @@ impl Shelf {
             });
             let Some(stored) = ready.cloned().or(first_behind) else { return };
             let bytes = window.bytes_of(stored.offset);
+            let is_expired = stored.event.is_expired(now);
             let candidate = Candidate { event: &stored.event, bytes, attempts: 0 };
-            if parcel.room() == 0 || !parcel.takes(&candidate) {
+            if !is_expired && (parcel.room() == 0 || !parcel.takes(&candidate)) {
                 return;
             }
-            match behind.remove(&stored.offset.0) {
-                Some(_) => window.give_behind(stored.offset),
-                None => _ = window.give_out(),
+            let is_first = behind.remove(&stored.offset.0).is_none();
+            if is_first {
+                _ = window.give_out();
+            } else {
+                window.give_behind(stored.offset);
             }
-            if let Some(next) = window.next_of_key(&stored) {
+            // Behind a first one that is passed its next is first by itself.
+            let next = window.next_of_key(&stored).filter(|_| !(is_first && is_expired));
+            if let Some(next) = next {
                 behind.insert(next.offset.0, Arc::clone(next));
             }
-            parcel.add_fresh(partition, &stored, bytes);
+            if is_expired {
+                window.acknowledge(stored.offset);
+                part.outcomes.expired.push(Expired::of(&stored));
+            } else {
+                parcel.add_fresh(partition, &stored, bytes);
+            }
         }
     }
 

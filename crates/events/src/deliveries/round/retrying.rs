@@ -7,7 +7,7 @@
 use super::Round;
 use crate::broker::Offset;
 use crate::deliveries::attempts::{DueEvent, Job};
-use crate::deliveries::settlement::{Retried, RetryOutcome};
+use crate::deliveries::settlement::{Expired, Retried, RetryOutcome};
 use crate::deliveries::{Answer, Receiver};
 use crate::error::Error;
 use crate::store::options::Reading;
@@ -40,6 +40,12 @@ impl<R: Receiver> Round<R> {
             return Ok(None);
         };
         match event {
+            Ok(event) if event.is_expired((self.lane.context.clock)()) => {
+                self.window.unparked(&key);
+                self.note_retry(turn, RetryOutcome::Handled { key });
+                self.outcomes.expired.push(Expired { at: Offset(at.number), event });
+                Ok(None)
+            }
             Ok(event) => {
                 let attempts = attempts.saturating_add(1);
                 let at = Offset(at.number);

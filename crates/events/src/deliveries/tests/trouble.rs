@@ -186,3 +186,28 @@ async fn a_letter_is_delivered_with_other_data_and_nobody_tries_it_without_deliv
     assert_eq!(bench.mailbox.said().data.last().map(String::as_str), Some("7"));
     running.stop().await;
 }
+
+#[tokio::test]
+async fn nobody_is_asked_about_an_event_whose_deadline_came_before_its_turn() {
+    const UNTIL: &str = "1970-01-01T00:00:10Z";
+    let bench = Bench::new();
+    bench.mailbox.tell(|said| _ = said.failing.insert("bad".to_owned()));
+    running::publish_until(&*bench.log, 1, &["a", "bad", "bad"], UNTIL).await;
+    let running = bench.start();
+    bench.caught_up(&running.control).await;
+    assert_eq!(bench.mailbox.said().asked, [1, 2]);
+    bench.clock.advance(Duration::from_secs(10));
+    bench.mailbox.tell(|said| said.failing.clear());
+    running::publish_until(&*bench.log, 4, &["a", "b"], UNTIL).await;
+    bench.publish(6, &["bad"]).await;
+    bench.mailbox.took("bad", &[6]).await;
+    bench.caught_up(&running.control).await;
+    until(async || match running.control.expired().await.unwrap() {
+        4 => Ok(()),
+        other => Err(format!("{other} passed")),
+    })
+    .await;
+    assert_eq!(bench.mailbox.said().asked, [1, 2, 6]);
+    assert_eq!(running.control.parked().await.unwrap(), 0);
+    running.stop().await;
+}

@@ -11,9 +11,10 @@ use crate::broker::{Offset, Stored};
 use crate::error::Error;
 use crate::failure::Failure;
 use crate::parking::{PARKED_MAX, Standing, Wait};
+use crate::partition::Numbered;
 use crate::store::inbox::{Assigned, Marks, Place, Received};
-use crate::store::parked;
 use crate::store::tx::Tx;
+use crate::store::{expired, parked};
 use crate::subscription::{Handler, gaps};
 
 /// An event that failed in the shared run, or ended the process as often as it may, so that the apart run need not ask again.
@@ -127,6 +128,12 @@ impl<'d, H: Handler> Run<'d, H> {
         }
         if let Some(known) = self.known.take_if(|known| known.offset == stored.offset) {
             return self.park_failed(tx, stored, known.attempts, &known.reason).await;
+        }
+        // received -> passed: its deadline has come before its turn.
+        if stored.event.is_expired(tx.now()) {
+            let at = Numbered { partition: self.of.partition, number: stored.offset.0 };
+            expired::mark(tx, self.of.subscription, at, &stored.event).await?;
+            return Ok(());
         }
         // received -> handled, or parked as the first of its key.
         match self.attempt(tx, stored).await? {

@@ -4,6 +4,7 @@ use serde_json::value::RawValue;
 
 use super::*;
 use crate::parking::Edited;
+use crate::partition::Numbered;
 use crate::position::WritePosition;
 
 #[tokio::test]
@@ -156,6 +157,36 @@ async fn a_letter_is_tried_with_other_data_without_a_trace_and_redriven_with_the
     assert_eq!(told, [("edited", "he", 1), ("edited", "she", 1), ("edited", "she", 1)]);
     let stored = bench.log.read(&topic("order").first(), Offset(0), 1).await.unwrap();
     assert_eq!(stored[0].event.data.get(), "500", "the topic has what came");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn an_event_whose_deadline_comes_before_its_turn_is_passed_and_counted() {
+    const UNTIL: &str = "1970-01-01T09:00:10+09:00";
+    let bench = bench().await;
+    bench.orders.break_key("bad", Wrong::Fails);
+    running::publish_until(&*bench.log, 1, &["a", "bad", "bad"], UNTIL).await;
+    let running = bench.start();
+    bench.caught_up(&running.control).await;
+    assert_eq!((bench.of_key("a").await, bench.orders.calls(2)), (vec![1], 1), "in time");
+    // Of what is parked, too, nobody is asked any more.
+    bench.clock.advance(Duration::from_secs(10));
+    running::publish_until(&*bench.log, 4, &["a", "b"], UNTIL).await;
+    bench.publish(6, &["bad"]).await;
+    bench.orders.repair("bad");
+    bench.effects_are("bad", &[6]).await;
+    assert_eq!(running.control.expired().await.unwrap(), 4);
+    assert_eq!((running.control.parked().await.unwrap(), bench.orders.calls(2)), (0, 1));
+    assert_eq!((bench.of_key("a").await, bench.orders.calls(4)), (vec![1], 0));
+    let all = (1..=6).map(|number| Numbered { partition: Default::default(), number }).collect();
+    let mut marked = running.control.expired_at(&all).await.unwrap();
+    marked.sort_by_key(|at| at.number);
+    assert_eq!(marked.iter().map(|at| at.number).collect::<Vec<_>>(), [2, 3, 4, 5]);
+    // A clock that was set back does no harm beyond that: what was passed stays so, and what comes is in time.
+    bench.clock.step_back(Duration::from_secs(1));
+    running::publish_until(&*bench.log, 7, &["a"], UNTIL).await;
+    bench.effects_are("a", &[1, 7]).await;
+    assert_eq!(running.control.expired().await.unwrap(), 4);
     running.stop().await;
 }
 

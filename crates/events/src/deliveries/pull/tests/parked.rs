@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use super::*;
 use crate::deliveries::pull::due::Wanted;
 use crate::deliveries::pull::lease::Line;
+use crate::fixture::running;
 use crate::subscription::context::Context;
 
 impl Bench {
@@ -134,4 +135,23 @@ async fn what_another_instance_was_told_to_try_again_in_an_hour_is_not_due_at_on
     bench.clock.step_back(Duration::from_secs(600));
     let running = bench.start();
     running.nothing().await;
+}
+
+#[tokio::test]
+async fn what_nobody_fetched_in_time_is_lent_to_nobody() {
+    const UNTIL: &str = "1970-01-01T00:00:10Z";
+    let bench = Bench::new();
+    running::publish_until(&*bench.log, 1, &["a", "bad", "bad"], UNTIL).await;
+    let running = bench.start();
+    let token = running.pull(10, &[1, 2, 3]).await;
+    running.reject(&token, &[2], Again::Backoff).await;
+    running.acknowledge(&token, &[1]).await;
+    bench.clock.advance(Duration::from_secs(10));
+    running::publish_until(&*bench.log, 4, &["a", "b", "a"], UNTIL).await;
+    bench.publish(7, &["b", "bad"]).await;
+    let token = running.pull(10, &[7, 8]).await;
+    running.acknowledge(&token, &[7, 8]).await;
+    running.nothing().await;
+    assert_eq!((running.control.expired().await.unwrap(), running.lag().await), (5, 0));
+    assert_eq!(running.control.parked().await.unwrap(), 0);
 }

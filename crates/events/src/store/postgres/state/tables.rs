@@ -92,6 +92,14 @@ pub(super) const SETS: &[TableSet] = &[
                 place BIGINT PRIMARY KEY, original BYTEA NOT NULL, at BIGINT NOT NULL, by TEXT NOT NULL);"],
     },
     TableSet {
+        name: "expired",
+        steps: &["CREATE TABLE expired (
+                subscription TEXT NOT NULL, slot BIGINT NOT NULL, partition INTEGER NOT NULL,
+                \"offset\" BIGINT NOT NULL, event TEXT NOT NULL, at BIGINT NOT NULL,
+                PRIMARY KEY (subscription, slot));
+            CREATE TABLE expired_count (subscription TEXT PRIMARY KEY, count BIGINT NOT NULL);"],
+    },
+    TableSet {
         name: "trials",
         steps: &["CREATE TABLE start (
                 subscription TEXT NOT NULL, partition INTEGER NOT NULL, position BIGINT NOT NULL,

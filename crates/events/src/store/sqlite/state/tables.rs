@@ -100,6 +100,17 @@ pub(super) const EDITS: TableSet = TableSet {
         place INTEGER PRIMARY KEY, original BLOB NOT NULL, at INTEGER NOT NULL, by TEXT NOT NULL) STRICT;"],
 };
 
+/// See [`expired`](crate::store::expired).
+pub(super) const EXPIRED: TableSet = TableSet {
+    name: "expired",
+    steps: &["CREATE TABLE expired (
+            subscription TEXT NOT NULL, slot INTEGER NOT NULL, partition INTEGER NOT NULL,
+            offset INTEGER NOT NULL, event TEXT NOT NULL, at INTEGER NOT NULL,
+            PRIMARY KEY (subscription, slot)) STRICT, WITHOUT ROWID;
+        CREATE TABLE expired_count (
+            subscription TEXT PRIMARY KEY, count INTEGER NOT NULL) STRICT, WITHOUT ROWID;"],
+};
+
 /// An index for each question: what of this key, what of this source up to here, what is due, what is
 /// dead. The last two have only the rows that are: they stay small however many wait.
 pub(super) const PARKED: TableSet = TableSet {

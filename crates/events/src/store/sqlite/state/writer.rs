@@ -83,7 +83,7 @@ pub(super) fn open(options: &Options, migrate: bool) -> Result<Arc<File>, Error>
     if migrate {
         connection::migrate(&mut connection, options.schema)?;
     }
-    let parking = [&tables::PARKED, &tables::EDITS, &tables::TRIALS];
+    let parking = [&tables::PARKED, &tables::EDITS, &tables::TRIALS, &tables::EXPIRED];
     let tables = [&[&tables::INBOX, &tables::PAUSED, &skipped::TABLES][..], &parking].concat();
     versions::upgrade(&connection, &tables)?;
     let base = if migrate {
