@@ -111,7 +111,9 @@ pub(crate) struct Below<'s> {
 
 /// The schemas that stand straight below this one.
 pub(crate) fn below<'s>(pointer: &str, schema: &'s Value) -> Vec<Below<'s>> {
-    let Some(members) = schema.as_object() else { return Vec::new() };
+    let Some(members) = schema.as_object() else {
+        return Vec::new();
+    };
     let mut found = Vec::new();
     for (name, value) in members {
         found.extend(behind_word(&step(pointer, name), name, value));

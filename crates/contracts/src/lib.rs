@@ -2,7 +2,7 @@
 //!
 //! One text answers three questions. At the door: is this data what its type promises ([`Schema::faults`])? For a reader:
 //! has the type the field that a rule names ([`Schema::has`])? Between two versions: can who relied on the old one go on
-//! with the new? So the shape of an event is written once, beside the settings, and each of them looks there.
+//! with the new ([`breaking`])? So the shape of an event is written once, beside the settings, and each of them looks there.
 //!
 //! Everything here is pure: texts and values in, words out; no file, no clock, nothing of the network. A schema that is
 //! taken is bounded ([`keywords`], [`bounds`]): it refers to nothing outside, never to itself, and unfolds to at most
@@ -11,6 +11,7 @@
 //! It knows neither topics' settings nor HTTP: who reads the files and who words the answer are elsewhere.
 
 mod bounds;
+mod breaking;
 
 mod contract;
 mod data;
@@ -21,6 +22,7 @@ mod reading;
 mod schema;
 
 pub use bounds::UNFOLDED_MAX;
+pub use breaking::{Break, Side, breaking};
 
 pub use contract::{Contract, TYPES_MAX, Unknown};
 pub use data::DATA_FAULTS_MAX;

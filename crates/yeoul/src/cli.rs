@@ -115,6 +115,9 @@ pub(crate) struct CheckArgs {
     /// The file is laid over the mall's own settings.
     #[arg(long)]
     pub(crate) mall: bool,
+    /// The settings that are in force, with their schemas beside them: name what would break who relies on those.
+    #[arg(long, value_name = "OLD")]
+    pub(crate) against: Option<PathBuf>,
 }
 
 /// Which data folder.

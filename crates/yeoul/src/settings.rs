@@ -140,6 +140,16 @@ pub(crate) fn load(
     compile(&tree, config, listen)
 }
 
+/// What breaks who relies on the contracts of `old` where the settings of `config` take their place, each with its line.
+pub(crate) fn broken(config: &Path, old: &Checked, new: &Checked) -> Vec<Mistake> {
+    let broken = contracts::broken(&old.topics.contracts, &new.topics.contracts);
+    match parse(config) {
+        Ok(tree) => located(&tree, broken),
+        // It was read a moment ago: without lines then.
+        Err(_) => broken,
+    }
+}
+
 /// What is set where no file says it.
 const USUAL: &str = "store: sqlite";
 /// What stands for the file that says so.

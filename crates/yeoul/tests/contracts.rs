@@ -215,3 +215,60 @@ fn rows_that_are_published_whatever_they_are_are_warned_of() {
     let says = "checked.yaml:3: events.topics.paid.schemas: what `events.outboxes.till.topics` publishes is not held to it";
     assert!(outcome.stdout.contains(says), "{outcome:?}");
 }
+
+/// F7: the publisher renames a field that others read; it fails on both sides before anything is deployed.
+#[test]
+fn a_field_that_is_renamed_is_named_beside_the_settings_in_force_and_where_a_rule_reads_it() {
+    let (old, new) = (Folder::new(), Folder::new());
+    let in_force = overlay(old.path(), "in-force.yaml", SETTINGS);
+    schemas(old.path());
+    let beside = |settings: &str| {
+        let file = overlay(new.path(), "checked.yaml", settings);
+        run(&["check", "-c", text(&file), "--against", text(&in_force)])
+    };
+    schemas(new.path());
+    assert_eq!(beside(SETTINGS).expect(0).stdout, "");
+
+    // Who publishes: the change itself is named, with whom it breaks.
+    let renamed = json!({
+        "type": "object",
+        "required": ["sum"],
+        "properties": {"sum": {"type": "integer", "minimum": 1}, "lines": {"type": "array",
+            "items": {"properties": {"price": {"type": "integer"}}}}},
+    });
+    write(new.path(), "Paid", &renamed);
+    let outcome = beside(SETTINGS).expect(1);
+    let lines: Vec<&str> = outcome
+        .stdout
+        .lines()
+        .filter_map(|it| it.split_once("checked.yaml:"))
+        .map(|it| it.1)
+        .collect();
+    let at = "3: events.topics.paid.schemas: Paid: /properties";
+    let expected = [
+        format!("{at}/sum: must be there now; breaks publishers, and what is stored"),
+        format!("{at}/won: is gone: nobody promises it any more; breaks readers"),
+    ];
+    assert_eq!(lines, expected, "{outcome:?}");
+    // Who reads: a rule that still names it does not hold.
+    let rule = "views:\n  bills:\n    topics: [paid]\n    key: bill\n    owner: bill\n    on:\n      \
+                Paid: { create: { bill: event.won } }\n";
+    let outcome = check(&new, &format!("{SETTINGS}{rule}")).expect(1);
+    assert!(outcome.stdout.contains("unknown field. name=`won`"), "{outcome:?}");
+
+    // A field that is added breaks nobody; a type, a topic's promise and an old file that does not hold are named.
+    let added = json!({
+        "type": "object",
+        "required": ["won"],
+        "properties": {"won": {"type": "integer", "minimum": 1}, "tip": {"type": "integer"}, "lines": {
+            "type": "array", "items": {"properties": {"price": {"type": "integer"}}}}},
+    });
+    write(new.path(), "Paid", &added);
+    assert_eq!(beside(SETTINGS).expect(0).stdout, "");
+    fs::remove_file(new.path().join("schemas/paid/com.example%2FRefunded.json")).expect("removed");
+    assert!(beside(SETTINGS).expect(1).stdout.contains("com.example/Refunded: is gone"));
+    let bare = SETTINGS.replace(", schemas: schemas/paid", "");
+    assert!(beside(&bare).expect(1).stdout.contains("events.topics.paid.schemas: is gone"));
+    fs::write(old.path().join("schemas/paid/Paid.json"), "{").expect("written");
+    assert!(beside(SETTINGS).expect(1).stderr.contains("must be a JSON Schema"));
+}

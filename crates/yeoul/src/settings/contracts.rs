@@ -8,8 +8,10 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use contracts::{Contract, Fault, SCHEMA_BYTES_MAX, Schema, TYPES_MAX};
+use contracts::{Break, Contract, Fault, SCHEMA_BYTES_MAX, Schema, Side, TYPES_MAX};
+use events::Topic;
 use gateway::Contracts;
 use mistakes::Mistake;
 use percent_encoding::percent_decode_str;
@@ -98,4 +100,36 @@ fn wrong(reading: &Reading<'_>, contracts: &Contracts) -> Option<String> {
     }
     let field: Vec<&str> = reading.field.split('.').filter(|step| !step.is_empty()).collect();
     schemas.find_map(|schema| schema.has(&field).err())
+}
+
+/// What breaks who relies on the old contracts. A topic that had none broke no promise by having one.
+pub(super) fn broken(old: &Contracts, new: &Contracts) -> Vec<Mistake> {
+    let of_topic = |(topic, was): (&Topic, &Arc<Contract>)| {
+        let path = ["events", "topics", topic.as_str(), "schemas"];
+        let says = new.get(topic).map_or_else(
+            || vec!["is gone: nobody promises what its events are any more".to_owned()],
+            |is| changed(was, is),
+        );
+        says.into_iter().map(move |says| Mistake::new(&path, says)).collect::<Vec<_>>()
+    };
+    old.iter().flat_map(of_topic).collect()
+}
+
+/// The same of one topic, in words.
+fn changed(old: &Contract, new: &Contract) -> Vec<String> {
+    let of_type = |(kind, was): (&String, &Schema)| match new.of(kind) {
+        Err(_) => vec![format!(
+            "{kind}: is gone: who publishes it is refused, and what is stored is of no type"
+        )],
+        Ok(is) => contracts::breaking(was, is).iter().map(|it| said_of(kind, it)).collect(),
+    };
+    old.types().iter().flat_map(of_type).collect()
+}
+
+fn said_of(kind: &str, Break { pointer, side, says }: &Break) -> String {
+    let whom = match side {
+        Side::Readers => "readers",
+        Side::Publishers => "publishers, and what is stored",
+    };
+    format!("{kind}: {pointer}: {says}; breaks {whom}")
 }
