@@ -17,7 +17,7 @@ use events::Database;
 use serde_json::Value;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::admin::Admin;
 use crate::exit::Failure;
@@ -162,6 +162,15 @@ pub(crate) fn print_ready(json: bool, open: &str, ready: &Value) {
     // Whoever started us may have closed its end: that is no reason to stop serving.
     if written.and_then(|()| out.flush()).is_err() {
         warn!("readiness could not be written to stdout");
+    }
+    leave_what_the_start_needed();
+}
+
+/// Most of what ran until here never runs again.
+fn leave_what_the_start_needed() {
+    match footprint::leave_file() {
+        Ok(mapped) => debug!(mapped, "what the start needed of the program's file is left"),
+        Err(error) => debug!(%error, "the program's file stays where it is"),
     }
 }
 
