@@ -106,6 +106,7 @@ pub(crate) mod pausing;
 mod skip;
 mod status;
 pub(crate) mod trial;
+pub(crate) mod workload;
 
 #[cfg(test)]
 mod tests;

@@ -222,11 +222,15 @@ fn an_ended_lease_is_409_and_what_it_had_comes_again() {
     ids.sort_unstable();
     assert_eq!(ids, ["1", "2"]);
     assert_eq!(again.events[0]["yeoulattempt"], 2);
+    for name in ["yeoul_subscription_in_flight", "yeoul_subscription_retries_total"] {
+        assert!((served.metric(name) - 2.0).abs() < 0.5, "{name}");
+    }
     let late = served.ask("ack", &json!({"lease": lent.token}));
     assert_eq!(late.problem(409)["errors"][0]["field"], "lease");
     served.ask("nack", &json!({"lease": lent.token})).problem(409);
     assert_eq!(served.acknowledge(&again), 2);
     assert!((served.metric("yeoul_pull_leases_ended_total") - 1.0).abs() < 0.5);
+    assert!(served.metric("yeoul_subscription_in_flight") < 0.5);
 }
 
 #[test]

@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::event::Event;
 use crate::subscription::context::Lane;
 use crate::subscription::trial::{self, Alone, Died, Tried};
+use crate::subscription::workload::InHand;
 
 /// An attempt that was answered.
 pub(super) struct AnsweredAttempt {
@@ -77,8 +78,15 @@ pub(super) struct InFlight(JoinSet<AnsweredAttempt>);
 
 impl InFlight {
     /// Begins one.
-    pub(super) fn begin<R: Receiver>(&mut self, receiver: Arc<R>, permit: R::Permit, job: Job) {
+    pub(super) fn begin<R: Receiver>(
+        &mut self,
+        receiver: Arc<R>,
+        permit: R::Permit,
+        job: Job,
+        in_hand: InHand,
+    ) {
         self.0.spawn(async move {
+            let _in_hand = in_hand;
             let (event, attempts) = job.event();
             let answer = receiver.deliver(permit, event, attempts).await;
             AnsweredAttempt { job, answer, attempts }
@@ -95,6 +103,7 @@ impl InFlight {
     ) {
         self.0.spawn(async move {
             let _alone = Alone::wait().await;
+            let _in_hand = lone.lane.workload().take(1);
             let (event, attempts) = job.event();
             let (answer, attempts) = match lone.note(job.at(), attempts).await {
                 Ok(None) => (receiver.deliver(permit, event, attempts).await, attempts),

@@ -246,7 +246,8 @@ impl<R: Receiver> Round<R> {
     fn attempt(&mut self, permit: R::Permit, job: Job) {
         let receiver = Arc::clone(&self.recipient.receiver);
         if self.care.is_none() {
-            return self.attempts.begin(receiver, permit, job);
+            let in_hand = self.lane.workload().take(1);
+            return self.attempts.begin(receiver, permit, job, in_hand);
         }
         self.noted = Some(job.at());
         let attempts_max = self.recipient.timing.pace.attempts;

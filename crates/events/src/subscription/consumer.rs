@@ -223,11 +223,15 @@ impl<H: Handler> Consumer<H> {
             None
         };
         let given = (Arc::clone(&self.dispatcher), self.lane.at.partition, after, alone);
+        // One after the other; before the work, which begins with this call.
+        let in_hand = self.lane.workload().take(1);
         let work =
             self.lane.context.database.write(given, |(dispatcher, partition, after, alone), tx| {
                 Box::pin(dispatcher.retry_noted(tx, *partition, *after, *alone))
             });
         let retried = work.await?;
+        drop(in_hand);
+        self.lane.workload().add_retries(retried.attempts);
         self.trials.answered();
         self.dispatcher.committed(retried.batches);
         Ok(retried.more)
@@ -308,6 +312,7 @@ impl<H: Handler> Consumer<H> {
                 count,
                 mode: mode.clone(),
             };
+            let _in_hand = self.lane.workload().take(count);
             let work = self.lane.context.database.write(batch, |batch, tx| {
                 let Batch { dispatcher, partition, after, events, count, mode } = batch;
                 let read = Read { after: *after, events: &events[..*count], mode };

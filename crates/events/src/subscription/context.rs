@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use tokio::sync::{Notify, watch};
 
 use super::pausing::Hold;
+use super::workload::Workload;
 use crate::Clock;
 use crate::broker::{Broker, Offset};
 use crate::error::Error;
@@ -68,6 +69,7 @@ pub(crate) struct Lane {
 struct Board {
     /// Somebody changed the tables: look again.
     changed: Notify,
+    workload: Arc<Workload>,
     notes: Mutex<Notes>,
 }
 
@@ -208,6 +210,16 @@ impl Context {
         }
     }
 
+    /// Events whose attempt has begun and has no answer, as this instance knows.
+    pub(crate) fn in_flight(&self) -> u64 {
+        self.boards.iter().map(|board| board.workload.in_flight()).sum()
+    }
+
+    /// Attempts after an event's first, since this instance started.
+    pub(crate) fn retries(&self) -> u64 {
+        self.boards.iter().map(|board| board.workload.retries()).sum()
+    }
+
     /// Has every consumer look at the tables again.
     pub(crate) fn wake(&self) {
         self.boards.iter().for_each(|board| board.changed.notify_one());
@@ -238,6 +250,11 @@ impl Lane {
                 Box::pin(parked::next_due(rows, lane.assigned()))
             })
             .await
+    }
+
+    /// Where is counted what is in hand, and what is tried again.
+    pub(crate) fn workload(&self) -> &Arc<Workload> {
+        &self.board().workload
     }
 
     /// Resolves when somebody changed the tables.

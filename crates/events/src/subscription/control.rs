@@ -428,6 +428,17 @@ impl Control {
         read.await
     }
 
+    /// Events whose attempt has begun and has no answer: with a handler, under way to a receiver, or lent; of those that are lent
+    /// at another instance as well, as this one knows of them.
+    pub fn in_flight(&self) -> u64 {
+        self.context.in_flight()
+    }
+
+    /// How often an event was tried again after its first attempt, since this instance started.
+    pub fn retries(&self) -> u64 {
+        self.context.retries()
+    }
+
     /// How many events wait, dead letters included; at most [`PARKED_MAX`](crate::parking::PARKED_MAX), and what deliveries
     /// elsewhere had read ahead by then.
     ///

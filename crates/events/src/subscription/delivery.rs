@@ -86,6 +86,8 @@ impl<B> Delivered<B> {
 pub(super) struct Retried<B> {
     /// As of [`Delivered`].
     pub(super) batches: Vec<B>,
+    /// Attempts that were made.
+    pub(super) attempts: usize,
     /// More may be due already.
     pub(super) more: bool,
 }
@@ -225,15 +227,15 @@ impl<H: Handler> Dispatcher<H> {
         let of = self.assigned(partition);
         // Whoever moved the place has taken the partition over: what is parked there is theirs.
         if Place::lock(tx, of).await?.position != after {
-            return Ok(Retried { batches: Vec::new(), more: false });
+            return Ok(Retried { batches: Vec::new(), attempts: 0, more: false });
         }
         self.handler.begin(tx).await?;
         // One moment for all of them: who fails is due after it, and gives way to the others.
         let now = tx.now();
-        let mut batches = Vec::new();
+        let (mut batches, mut attempts_made) = (Vec::new(), 0);
         for _ in 0..limit.min(tx.parts_max()) {
             let Some(due) = parked::due(tx, of, now).await? else {
-                return Ok(Retried { batches, more: false });
+                return Ok(Retried { batches, attempts: attempts_made, more: false });
             };
             let event = match due.event {
                 Ok(event) => event,
@@ -265,8 +267,9 @@ impl<H: Handler> Dispatcher<H> {
                     parked::failed(tx, due.turn, standing).await?;
                 }
             }
+            attempts_made += 1;
         }
-        Ok(Retried { batches, more: true })
+        Ok(Retried { batches, attempts: attempts_made, more: true })
     }
 
     /// Runs fault and handler, and the flush if the event is alone, in one savepoint: what failed

@@ -65,6 +65,7 @@ async fn set_subscriptions(admin: &Admin) {
 
 async fn set_subscription(metrics: &Metrics, control: &Control) {
     let labels = [("subscription", control.name())];
+    set_workload(metrics, control);
     let Ok(status) = control.status().await else { return };
     let set = |name, says, value: f64| metrics.level(name, says, &labels).set(value);
     let is = |it: bool| f64::from(u8::from(it));
@@ -88,6 +89,16 @@ async fn set_subscription(metrics: &Metrics, control: &Control) {
         let says = "How old the first event is that a subscription has not handled yet";
         set("yeoul_subscription_lag_seconds", says, old);
     }
+}
+
+/// What it has in hand, and what it tried again: nobody has to be asked.
+fn set_workload(metrics: &Metrics, control: &Control) {
+    let labels = [("subscription", control.name())];
+    let says = "Events that a handler, a receiver or a worker has and has not answered for";
+    metrics.level("yeoul_subscription_in_flight", says, &labels).set(control.in_flight() as f64);
+    let says = "Attempts of a subscription after an event's first";
+    let retries = metrics.counter("yeoul_subscription_retries", says, &labels);
+    retries.inner().store(control.retries(), Relaxed);
 }
 
 /// How old the first event is that it has not handled yet, in seconds, where that can be told.

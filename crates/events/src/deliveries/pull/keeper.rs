@@ -406,12 +406,14 @@ impl Keeper {
 
     /// Shows what is wrong, and what is out.
     fn show(&self, shelf: &Shelf) {
-        let (is_full, out) = (!shelf.takes_fresh(), shelf.partitions_out());
+        let (is_full, out) = (!shelf.takes_fresh(), shelf.out());
         let says = || format!("no new events are taken: {PARKED_MAX} are parked");
         let full = || Trouble::lasting(says());
         let mut stopped = Vec::new();
         for part in &shelf.parts {
-            part.lane.set_lent(out.contains(&part.lane.at.partition.index()));
+            let lent = out.get(&part.lane.at.partition.index()).copied().unwrap_or_default();
+            part.lane.workload().set_lent(lent);
+            part.lane.set_lent(lent > 0);
             let unread = || Some(beginning::with_remedy(&part.lane, part.unread.as_ref()?));
             let trouble = is_full.then(full).or_else(unread);
             let is_hurt = part.unread.as_ref().is_some_and(is_hurt);
@@ -453,7 +455,9 @@ impl Keeper {
     fn give(&mut self, ask: PullAsk, answer: Result<Option<Lent>, Refusal>) {
         if let Ok(Some(Lent { events, .. })) = &answer {
             self.tally.given.add(events.len());
-            self.tally.again.add(events.iter().filter(|it| it.attempt > 1).count());
+            let again = events.iter().filter(|it| it.attempt > 1).count();
+            self.tally.again.add(again);
+            self.lanes[0].workload().add_retries(again);
         }
         if let Err(Ok(Some(Lent { token, .. }))) = ask.reply.send(answer) {
             self.unclaimed.push(token);

@@ -135,10 +135,13 @@ impl Shelf {
         lent.map(|at| ReadFrom { lane: part(at).lane.clone(), place: part(at).place }).collect()
     }
 
-    /// Partitions of which something is out.
-    pub(super) fn partitions_out(&self) -> BTreeSet<u16> {
-        let entries = self.leases.values().flat_map(|lease| &lease.entries);
-        entries.map(|entry| entry.partition).collect()
+    /// How many events of a partition are out, of those of which some are.
+    pub(super) fn out(&self) -> BTreeMap<u16, usize> {
+        let mut out = BTreeMap::new();
+        for entry in self.leases.values().flat_map(|lease| &lease.entries) {
+            *out.entry(entry.partition).or_default() += 1;
+        }
+        out
     }
 
     /// Parked rows that are due and no events any more become dead letters; they leave `due`.

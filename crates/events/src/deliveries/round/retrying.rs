@@ -62,6 +62,8 @@ impl<R: Receiver> Round<R> {
     /// What came of an attempt at a parked event.
     pub(super) fn take_retried(&mut self, due: DueEvent, answer: Answer) {
         let DueEvent { turn, key, attempts, event, .. } = due;
+        // Nobody was asked: no attempt.
+        self.lane.workload().add_retries(usize::from(answer != Answer::NotNow));
         match answer {
             Answer::NotNow => self.retries.put_off(turn),
             Answer::Acknowledged => {

@@ -211,3 +211,29 @@ async fn nobody_is_asked_about_an_event_whose_deadline_came_before_its_turn() {
     assert_eq!(running.control.parked().await.unwrap(), 0);
     running.stop().await;
 }
+
+#[tokio::test]
+async fn what_is_under_way_and_what_is_tried_again_is_counted() {
+    let bench = Bench::new();
+    bench.mailbox.tell(|said| {
+        said.silent.insert("slow".to_owned());
+        said.failing.insert("bad".to_owned());
+    });
+    let running = bench.start();
+    bench.publish(1, &["a", "bad", "slow"]).await;
+    let stands = async |in_flight, retries| {
+        until(async || match (running.control.in_flight(), running.control.retries()) {
+            counted if counted == (in_flight, retries) => Ok(()),
+            other => Err(format!("{other:?} are counted")),
+        })
+        .await;
+    };
+    bench.caught_up_to(&running.control, 1).await;
+    stands(1, 0).await;
+    running::dead(&running.control, &bench.clock, PACE.backoff, 1).await;
+    stands(1, 2).await;
+    bench.mailbox.tell(|said| said.silent.clear());
+    bench.caught_up(&running.control).await;
+    stands(0, 2).await;
+    running.stop().await;
+}

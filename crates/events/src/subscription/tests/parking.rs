@@ -1,5 +1,7 @@
 //! A failing key waits by itself, in order, as often as it may and no oftener.
 
+use std::sync::OnceLock;
+
 use serde_json::value::RawValue;
 
 use super::*;
@@ -187,6 +189,40 @@ async fn an_event_whose_deadline_comes_before_its_turn_is_passed_and_counted() {
     running::publish_until(&*bench.log, 7, &["a"], UNTIL).await;
     bench.effects_are("a", &[1, 7]).await;
     assert_eq!(running.control.expired().await.unwrap(), 4);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_handler_has_in_hand_and_what_it_tries_again_is_counted() {
+    let bench = bench().await;
+    bench.orders.break_key("bad", Wrong::Fails);
+    let (seen, asked) = (Arc::new(Mutex::new(Vec::new())), Arc::new(OnceLock::<Control>::new()));
+    let look: Fault = {
+        let (seen, asked) = (Arc::clone(&seen), Arc::clone(&asked));
+        Arc::new(move |_| {
+            seen.lock().unwrap().push(asked.get().map(Control::in_flight));
+            Ok(())
+        })
+    };
+    let subscription = bench.subscription(bench.orders.clone()).fault(look);
+    _ = asked.set(subscription.control());
+    bench.publish(1, &["a", "bad"]).await;
+    let running = start(subscription);
+    bench.caught_up(&running.control).await;
+    assert_eq!(running.control.retries(), 0, "a first attempt is none");
+    bench.dead(&running.control, 1).await;
+    bench.effects_are("a", &[1]).await;
+    // The letter is there before the loop behind it has counted: of three attempts two are retries.
+    until(async || match (running.control.in_flight(), running.control.retries()) {
+        (0, 2) => Ok(()),
+        other => Err(format!("{other:?} are counted")),
+    })
+    .await;
+    let seen = seen.lock().unwrap().clone();
+    // Both of the batch, each time it is taken, and one by one what is tried again.
+    let (batch, again) = seen.split_at(seen.len() - 2);
+    assert!(batch.len() >= 2 && batch.iter().all(|it| *it == Some(2)), "{seen:?}");
+    assert_eq!(again, [Some(1), Some(1)]);
     running.stop().await;
 }
 

@@ -155,3 +155,23 @@ async fn what_nobody_fetched_in_time_is_lent_to_nobody() {
     assert_eq!((running.control.expired().await.unwrap(), running.lag().await), (5, 0));
     assert_eq!(running.control.parked().await.unwrap(), 0);
 }
+
+#[tokio::test]
+async fn what_is_lent_and_what_is_lent_again_is_counted() {
+    let bench = Bench::new();
+    bench.publish(1, &["a", "bad", "b"]).await;
+    let running = bench.start();
+    let counted = || (running.control.in_flight(), running.control.retries());
+    let token = running.pull(10, &[1, 2, 3]).await;
+    assert_eq!(counted(), (3, 0));
+    running.acknowledge(&token, &[1]).await;
+    assert_eq!(counted(), (2, 0));
+    running.reject(&token, &[2], Again::Backoff).await;
+    assert_eq!(counted(), (1, 0));
+    bench.clock.advance(PACE.backoff * 2);
+    let again = running.pull(10, &[2]).await;
+    assert_eq!(counted(), (2, 1));
+    running.acknowledge(&again, &[2]).await;
+    running.acknowledge(&token, &[3]).await;
+    assert_eq!(counted(), (0, 1));
+}
