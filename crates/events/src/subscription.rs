@@ -194,6 +194,10 @@ pub trait Handler: Send + Sync + 'static {
     /// each with a scratch of its own.
     type Batch: Default + Send + 'static;
 
+    /// Whether an event whose deadline has come before its turn is passed, counted and marked, and not handled. For handlers
+    /// that act. What only keeps what was said, such as a view's fold, says `false`: rebuilt, it would be another one.
+    const PASSES_EXPIRED: bool = true;
+
     /// Called once in each of the consumer's transactions, before its first event and outside of every savepoint:
     /// for what has to hold of all of it, such as a lease that another instance may have taken over.
     ///

@@ -63,6 +63,9 @@ impl Fold {
 impl Handler for Fold {
     type Batch = Batch;
 
+    /// What an event said stays said: a view that passed it would be another one each time it is rebuilt.
+    const PASSES_EXPIRED: bool = false;
+
     /// Where others may fold, one does: its transactions come one after the other, and none of whoever was followed.
     async fn begin(&self, tx: &mut Tx<'_>) -> Result<(), events::Error> {
         match &self.side.lease {

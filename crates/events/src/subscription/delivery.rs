@@ -244,7 +244,7 @@ impl<H: Handler> Dispatcher<H> {
                     continue;
                 }
             };
-            if event.is_expired(now) {
+            if H::PASSES_EXPIRED && event.is_expired(now) {
                 // parked -> gone: its deadline has come before its turn.
                 parked::handled(tx, &self.name, due.turn, &due.key, now).await?;
                 expired::mark(tx, &self.name, due.at, &event).await?;

@@ -40,6 +40,8 @@ struct OnDisk {
 impl Handler for OnDisk {
     type Batch = <Fold as Handler>::Batch;
 
+    const PASSES_EXPIRED: bool = <Fold as Handler>::PASSES_EXPIRED;
+
     async fn handle(
         &self,
         batch: &mut Self::Batch,
@@ -102,9 +104,27 @@ impl Running {
 
     async fn publish(&self, id: u64, owner: &str) -> Timestamp {
         let placed = event("order", id, "OrderPlaced", order(id, owner, 1, 1));
+        self.store(placed).await
+    }
+
+    async fn store(&self, placed: Event) -> Timestamp {
         let (topic, time) = (Topic::parse("order").expect("a topic"), placed.time);
         self.log.publish(&topic.first(), vec![placed]).await.expect("published");
         time
+    }
+
+    /// The same of one that nobody is to act on any more.
+    async fn publish_expired(&self, id: u64) {
+        let placed = event("order", id, "OrderPlaced", order(id, "a@b", 1, 1)).to_json();
+        let mut said: serde_json::Value = serde_json::from_slice(&placed).expect("JSON");
+        said["expirytime"] = json!("1970-01-01T00:00:00Z");
+        let expired = Event::from_json(said.to_string().as_bytes()).expect("an event");
+        assert!(expired.is_expired(expired.time));
+        self.store(expired).await;
+    }
+
+    async fn has_row(&self, order: &str) -> bool {
+        self.views.row("orders", order).await.expect("a read").is_some()
     }
 
     fn since(&self, owner: Option<&str>) -> Option<Timestamp> {
@@ -213,4 +233,25 @@ async fn a_missing_event_as_old_as_the_limit_is_not_late_and_one_that_is_older_i
     }
     running.set_clock(time, BEHIND_MAX + Duration::from_secs(1));
     running.says(Some("a@b"), Some(time)).await;
+}
+
+#[tokio::test]
+async fn a_view_has_what_an_event_said_however_late_it_is_folded() {
+    let running = Running::start().await;
+    running.failing.store(true, Ordering::SeqCst);
+    running.paused.send_replace(false);
+    running.publish_expired(1).await;
+    running.publish_expired(2).await;
+    running.takes_all().await;
+    assert!(running.has_row("2").await, "rebuilt, it is the same view");
+    running.failing.store(false, Ordering::SeqCst);
+    let dead = running.control.dead(9).await.expect("a read");
+    assert!(running.control.redrive(&dead[0].id).await.expect("redriven"));
+    let until = async {
+        while !running.has_row("1").await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(SOON, until).await.expect("a parked one is folded too");
+    assert_eq!(running.control.expired().await.expect("a read"), 0);
 }

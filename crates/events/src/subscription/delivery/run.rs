@@ -130,7 +130,7 @@ impl<'d, H: Handler> Run<'d, H> {
             return self.park_failed(tx, stored, known.attempts, &known.reason).await;
         }
         // received -> passed: its deadline has come before its turn.
-        if stored.event.is_expired(tx.now()) {
+        if H::PASSES_EXPIRED && stored.event.is_expired(tx.now()) {
             let at = Numbered { partition: self.of.partition, number: stored.offset.0 };
             expired::mark(tx, self.of.subscription, at, &stored.event).await?;
             return Ok(());
