@@ -53,7 +53,7 @@ enum Source {
     Language { program: &'static str, package: &'static str, command: &'static [&'static str] },
 }
 
-const SERVICES: [Service; 21] = [
+const SERVICES: [Service; 22] = [
     Service {
         // The allocator's own build; a C compiler is there, for Rust links with it.
         name: "make",
@@ -116,6 +116,13 @@ const SERVICES: [Service; 21] = [
         purpose: Purpose::Tests,
         proof: Proof::Placed("crates/brokers/tests/kafka/languages/node/node_modules/kafkajs"),
         source: Source::Node("crates/brokers/tests/kafka/languages/node"),
+    },
+    Service {
+        // What AsyncAPI's own tools say of `yeoul asyncapi`.
+        name: "asyncapi",
+        purpose: Purpose::Tests,
+        proof: Proof::Placed("crates/yeoul/tests/asyncapi/node_modules/@asyncapi/parser"),
+        source: Source::Node("crates/yeoul/tests/asyncapi"),
     },
     Service {
         name: "example-python",

@@ -1,8 +1,8 @@
 //! What events of a type have to be: a contract between who publishes and who reads, as JSON Schema (draft 2020-12).
 //!
-//! One text answers three questions. At the door: is this data what its type promises ([`Schema::faults`])? For a reader:
+//! One text answers four questions. At the door: is this data what its type promises ([`Schema::faults`])? For a reader:
 //! has the type the field that a rule names ([`Schema::has`])? Between two versions: can who relied on the old one go on
-//! with the new ([`breaking`])? So the shape of an event is written once, beside the settings, and each of them looks there.
+//! with the new ([`breaking`])? To who reads a description of the whole: what is it there ([`Schema::carried`])? So the shape of an event is written once, beside the settings, and each of them looks there.
 //!
 //! Everything here is pure: texts and values in, words out; no file, no clock, nothing of the network. A schema that is
 //! taken is bounded ([`keywords`], [`bounds`]): it refers to nothing outside, never to itself, and unfolds to at most
@@ -12,6 +12,7 @@
 
 mod bounds;
 mod breaking;
+mod carried;
 
 mod contract;
 mod data;

@@ -70,14 +70,14 @@ impl Message {
         for (name, value) in &members {
             // Names of attributes are lower-case letters and digits, so they are names of headers.
             if let Ok(name) = HeaderName::try_from(format!("ce-{name}")) {
-                insert(&mut headers, name, &encoded(&text(value)));
+                insert(&mut headers, name, &header_value(&text(value)));
             }
         }
         if event.cause.correlation_id.is_none()
             && let Some(begins) = event.correlation()
         {
             // The first of a correlation is called by it: its receiver copies one attribute, whichever event it is.
-            insert(&mut headers, CORRELATION, &encoded(&begins));
+            insert(&mut headers, CORRELATION, &header_value(&begins));
         }
         let id = id(event);
         insert(&mut headers, WEBHOOK_ID, &id);
@@ -113,7 +113,8 @@ fn text(value: &RawValue) -> String {
     serde_json::from_str(value.get()).unwrap_or_else(|_| value.get().to_owned())
 }
 
-fn encoded(text: &str) -> String {
+/// A text as the value of a `ce-` header.
+pub fn header_value(text: &str) -> String {
     utf8_percent_encode(text, IN_HEADERS).to_string()
 }
 

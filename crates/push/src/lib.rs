@@ -27,6 +27,7 @@ mod signature;
 mod subscriber;
 
 pub use address::{Address, Allowed, AllowedEntry, NotAnAddress};
+pub use binary::header_value;
 pub use client::IDLE_MAX;
 pub use judgement::RETRY_AFTER_MAX;
 pub use log::{ATTEMPT_LOG_MAX, Attempt, AttemptLog, AttemptResult};

@@ -25,6 +25,8 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Check a settings file; start nothing.
     Check(CheckArgs),
+    /// Print what the topics of a settings file are as an AsyncAPI 3.0.0 document; start nothing.
+    Asyncapi(AsyncapiArgs),
     /// See the event side.
     #[command(subcommand)]
     Events(EventsCommand),
@@ -118,6 +120,25 @@ pub(crate) struct CheckArgs {
     /// The settings that are in force, with their schemas beside them: name what would break who relies on those.
     #[arg(long, value_name = "OLD")]
     pub(crate) against: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AsyncapiArgs {
+    /// The settings file.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// The file is laid over the mall's own settings.
+    #[arg(long)]
+    pub(crate) mall: bool,
+    /// What the document calls the whole; the file's name without it.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) title: Option<String>,
+    /// Which version of the whole it describes.
+    #[arg(long, value_name = "TEXT", default_value = "unversioned")]
+    pub(crate) version: String,
+    /// As JSON, not YAML.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Which data folder.

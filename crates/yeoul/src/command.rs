@@ -1,6 +1,7 @@
 //! The commands: each reads its arguments, does its work and says how it ended.
 
 mod ask;
+mod asyncapi;
 mod backup;
 mod check;
 mod dead;
@@ -28,6 +29,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Mall(args) => mall::run(&args),
         Command::Serve(args) => serve::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Asyncapi(args) => asyncapi::run(&args),
         Command::Events(command) => events::run(command),
         Command::Dead(command) => dead::run(command),
         Command::Push(command) => push::run(&command),

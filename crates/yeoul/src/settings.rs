@@ -55,6 +55,8 @@ pub(crate) struct Topics {
     pub(crate) taken: Vec<Declared>,
     /// What those of them promise that do.
     pub(crate) contracts: gateway::Contracts,
+    /// How they are published to and read over HTTP; nothing where neither is.
+    pub(crate) over_http: Option<gateway::settings::Events>,
 }
 
 /// Settings that hold, ready to be started.
@@ -258,7 +260,7 @@ impl EventSide {
         let named = mentions.by();
         let all = found.or_default(events.declared(&named));
         let (retained, taken) = (found.or_default(events.retained()), events.taken(&all));
-        let topics = Topics { all, retained, taken, contracts };
+        let topics = Topics { all, retained, taken, contracts, over_http: events.gateway() };
         // In one's own layer a topic may be read over HTTP alone.
         let is_own = mentions.composition.topics.is_empty();
         let mut unused = if is_own { Vec::new() } else { events.unused(&named) };
