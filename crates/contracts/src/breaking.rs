@@ -64,7 +64,7 @@ pub struct Break {
 ///
 /// let renamed = schema(r#"{"required": ["sum"], "properties": {"sum": {"type": "integer"}}}"#);
 /// let broken: Vec<Side> = breaking(&old, &renamed).into_iter().map(|it| it.side).collect();
-/// assert_eq!(broken, [Side::Readers, Side::Publishers]);
+/// assert_eq!(broken, [Side::Publishers, Side::Readers]);
 /// ```
 pub fn breaking(old: &Schema, new: &Schema) -> Vec<Break> {
     let (old, new) = (&old.document, &new.document);

@@ -16,17 +16,26 @@ use crate::pointer::step;
 /// Things that are wrong with the data of one event that are named at most.
 pub const DATA_FAULTS_MAX: usize = 10;
 
+/// Bytes of data of which everything that is wrong is looked for. Of larger data it is the first thing alone: all of them are
+/// gathered before one is seen, and a megabyte of small objects may lack millions of members.
+const SEARCHED_BYTES_MAX: usize = 16 * 1024;
+
 /// Characters of one reason at most: an enumeration may be long.
 const REASON_CHARS_MAX: usize = 300;
+
+/// Characters of one place at most: whoever sent the data gave its members their names.
+const PLACE_CHARS_MAX: usize = 300;
 
 pub(crate) fn faults(document: &Value, validator: &Validator, text: &str) -> Vec<Fault> {
     let Once(value) = match serde_json::from_str(text) {
         Ok(value) => value,
         Err(error) => return vec![Fault::new("", format!("must be JSON: {error}"))],
     };
-    let errors = validator.iter_errors(&value);
-    let found = errors.flat_map(|error| named(document, &error));
-    found.take(DATA_FAULTS_MAX).collect()
+    let named = |error| named(document, &error);
+    if text.len() > SEARCHED_BYTES_MAX {
+        return validator.validate(&value).err().map(named).unwrap_or_default();
+    }
+    validator.iter_errors(&value).flat_map(named).take(DATA_FAULTS_MAX).collect()
 }
 
 /// What one thing that is wrong is called: each member that is too much by itself.
@@ -34,16 +43,20 @@ fn named(document: &Value, error: &ValidationError<'_>) -> Vec<Fault> {
     let at = error.instance_path().as_str();
     match error.kind() {
         ValidationErrorKind::Required { property } => {
-            vec![Fault::new(step(at, property.as_str().unwrap_or_default()), "is missing")]
+            vec![fault(&step(at, property.as_str().unwrap_or_default()), "is missing")]
         }
         ValidationErrorKind::AdditionalProperties { unexpected }
         | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
             let known = known(document, error.schema_path().as_str());
-            let one = |name: &String| Fault::new(step(at, name), too_much(name, &known));
+            let one = |name: &String| fault(&step(at, name), too_much(name, &known));
             unexpected.iter().take(DATA_FAULTS_MAX).map(one).collect()
         }
-        _ => vec![Fault::new(at, words(error))],
+        _ => vec![fault(at, words(error))],
     }
+}
+
+fn fault(at: &str, says: impl Into<String>) -> Fault {
+    Fault::new(shortened(at, PLACE_CHARS_MAX), says)
 }
 
 /// The members that are named beside an `additionalProperties` or the like.
@@ -62,10 +75,13 @@ fn too_much(name: &str, known: &[&str]) -> String {
 /// What is wrong, without the value that is.
 pub(crate) fn words(error: &ValidationError<'_>) -> String {
     let says = error.masked().to_string();
-    let says = says.strip_prefix("value ").unwrap_or(&says);
-    match says.char_indices().nth(REASON_CHARS_MAX) {
-        Some((end, _)) => format!("{}…", &says[..end]),
-        None => says.to_owned(),
+    shortened(says.strip_prefix("value ").unwrap_or(&says), REASON_CHARS_MAX)
+}
+
+fn shortened(text: &str, chars_max: usize) -> String {
+    match text.char_indices().nth(chars_max) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
     }
 }
 

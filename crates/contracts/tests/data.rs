@@ -98,6 +98,20 @@ fn what_was_sent_is_repeated_nowhere_and_only_so_much_is_named() {
     assert!(found[0].chars().count() < 320 && found[0].ends_with('…'), "{found:?}");
 }
 
+/// All of them would be gathered before the first is seen: of a megabyte that is half a million.
+#[test]
+fn of_large_data_the_first_thing_that_is_wrong_is_named_alone_and_by_a_place_of_bounded_length() {
+    let rows = Schema::parse(r#"{"items": {"required": ["a", "b"]}}"#).expect("a schema");
+    let small = format!("[{}]", vec!["{}"; 10].join(","));
+    assert_eq!(faults(&rows, &small).len(), DATA_FAULTS_MAX);
+    let large = format!("[{}]", vec!["{}"; 10_000].join(","));
+    assert_eq!(faults(&rows, &large), ["/0/a: is missing"]);
+    let member = json!({"won": 1, "lines": [], "x".repeat(100_000): 1}).to_string();
+    let said = faults(&paid(), &member);
+    let [said] = &said[..] else { panic!("{} things", said.len()) };
+    assert!(said.len() < 400 && said.ends_with("is no member that the schema has"), "{said}");
+}
+
 #[test]
 fn a_field_is_one_that_the_schema_names_or_leaves_open() {
     let schema = json!({

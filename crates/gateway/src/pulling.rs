@@ -156,6 +156,10 @@ fn problem(refusal: Refusal) -> Problem {
                 ),
             )
         }
+        unread @ Refusal::Unread => {
+            Problem::unavailable("destination_unavailable", chance::seconds(RETRY_SECONDS))
+                .detail(unread.to_string())
+        }
         Refusal::Stopped => {
             Problem::unavailable("destination_unavailable", chance::seconds(RETRY_SECONDS))
         }

@@ -166,6 +166,9 @@ fn masked(says: &str) -> String {
     text
 }
 
+/// Characters of a name that is compared with others at most.
+const NEAREST_CHARS_MAX: usize = 100;
+
 /// The most valid names that are listed beside the nearest one.
 pub const LISTED_MAX: usize = 24;
 
@@ -188,8 +191,12 @@ pub fn unknown_of(what: &str, name: &str, valid: &[&str]) -> String {
 }
 
 /// The name that was most likely meant: the fewest letters inserted, deleted, replaced or swapped,
-/// letters of either case being equal; of equals the shortest, then the first.
+/// letters of either case being equal; of equals the shortest, then the first. None of a name that is longer than a
+/// hundred characters, which may be anything that somebody sent: comparing takes the product of both lengths.
 pub fn nearest<'n>(name: &str, valid: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+    if name.chars().nth(NEAREST_CHARS_MAX).is_some() {
+        return None;
+    }
     let name = name.to_lowercase();
     let distance = |other: &str| strsim::damerau_levenshtein(&name, &other.to_lowercase());
     valid.into_iter().min_by_key(|other| (distance(other), other.len()))
@@ -198,6 +205,13 @@ pub fn nearest<'n>(name: &str, valid: impl IntoIterator<Item = &'n str>) -> Opti
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_that_nobody_typed_is_compared_with_nothing() {
+        let long = "a".repeat(NEAREST_CHARS_MAX);
+        assert_eq!(nearest(&long, ["b"]), Some("b"));
+        assert_eq!(nearest(&(long + "a"), ["b"]), None);
+    }
 
     #[test]
     fn the_nearest_name_is_the_one_with_the_fewest_changed_letters() {

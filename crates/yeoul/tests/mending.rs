@@ -450,7 +450,9 @@ fn a_letter_is_tried_with_other_data_and_redriven_with_them() {
     let post = |path: &str| mall.at("admin", "POST", path);
     post(&format!("{path}/redrive?dry=true")).send().problem(400);
     post("/admin/dead/delivery.order.999/redrive?dry_run=true").send().problem(404);
-    post(&format!("{path}/redrive")).json(&json!("x".repeat(1024 * 1024 - 8))).send().problem(400);
+    let edit = format!("{path}/redrive?edit=true");
+    post(&edit).json(&json!("x".repeat(1024 * 1024 - 8))).send().problem(400);
+    post(&edit).send().problem(400);
     std::fs::write(&file, "{").expect("written");
     let refused = redrive(&with).expect(1);
     assert!(refused.stderr.contains("data is no JSON"), "{refused:?}");

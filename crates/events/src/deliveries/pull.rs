@@ -170,6 +170,11 @@ pub enum Refusal {
         /// When it goes on by itself, if it does.
         until: Option<Timestamp>,
     },
+    /// The answer is taken for what can be read, and the rest of the lease stands as it did: ask again for that.
+    #[error(
+        "a partition of the lease cannot be read now, and what is meant in the others is settled: ask again for the rest"
+    )]
+    Unread,
     /// The process ends.
     #[error("the process ends")]
     Stopped,

@@ -52,8 +52,9 @@ fn redrive(process: &Process, id: &str, with: Option<&Path>, is_dry: bool) -> Re
     let request = Request::builder()
         .method(Method::POST)
         .uri(format!(
-            "/admin/dead/{}/redrive?dry_run={is_dry}&by={}",
+            "/admin/dead/{}/redrive?dry_run={is_dry}&edit={}&by={}",
             ask::segment(id),
+            data.is_some(),
             skip::who()
         ))
         .header(CONTENT_TYPE, "application/json")

@@ -20,8 +20,8 @@ use views::settings::{Reading, Settings};
 /// How the name of a schema's file ends.
 const SUFFIX: &str = ".json";
 
-/// Files of a folder that are looked at at most, whatever they are called.
-const FILES_MAX: usize = 4 * TYPES_MAX;
+/// Entries that a folder may have, whatever they are called.
+const ENTRIES_MAX: usize = 4 * TYPES_MAX;
 
 /// The contract of a folder.
 ///
@@ -55,16 +55,22 @@ fn said(path: &Path, Fault { pointer, says }: &Fault) -> String {
     format!("{}: {at}{says}", path.display())
 }
 
-/// The files that are schemas, by their types.
+/// The files that are schemas, by their types; a type has one.
 fn files(folder: &Path) -> io::Result<BTreeMap<String, PathBuf>> {
     let mut found = BTreeMap::new();
-    for entry in std::fs::read_dir(folder)?.take(FILES_MAX) {
+    for (number, entry) in std::fs::read_dir(folder)?.enumerate() {
+        if number == ENTRIES_MAX {
+            return Err(io::Error::other(format!("it has more than {ENTRIES_MAX} entries")));
+        }
         let entry = entry?;
         let name = entry.file_name();
         let name = name.to_str().filter(|name| !name.starts_with('.'));
         let kind = name.and_then(|name| name.strip_suffix(SUFFIX));
         if let Some(kind) = kind.and_then(|it| percent_decode_str(it).decode_utf8().ok()) {
-            found.insert(kind.into_owned(), entry.path());
+            let says = format!("two files are of the type `{kind}`");
+            if found.insert(kind.into_owned(), entry.path()).is_some() {
+                return Err(io::Error::other(says));
+            }
         }
     }
     Ok(found)

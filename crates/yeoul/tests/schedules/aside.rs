@@ -14,6 +14,9 @@ fn settings(server: &kafka::Server, sent: &str) -> String {
 /// More than ten times how long it takes until what was put aside is tried again.
 const GOES_ON_BY: Duration = Duration::from_secs(120);
 
+/// When both are due: after the process that took them is gone.
+const AFTER_THE_KILL: &str = "15s";
+
 fn readyz(served: &Served) -> Value {
     Call::new("GET", format!("{}/readyz", served.admin)).send().expect(200).value()
 }
@@ -22,10 +25,10 @@ fn readyz(served: &Served) -> Value {
 fn a_topic_that_takes_nothing_any_more_puts_its_events_aside_and_the_process_does_its_work() {
     let (server, folder) = (kafka::Server::start(), Folder::new());
     let served = Served::with(&folder, &settings(&server, "publish: TILL"));
-    let mut sent = reminder("2s");
+    let mut sent = reminder(AFTER_THE_KILL);
     sent["topic"] = json!("sent");
     served.put("gone", &sent).expect(201);
-    served.put("there", &reminder("2s")).expect(201);
+    served.put("there", &reminder(AFTER_THE_KILL)).expect(201);
     signal("KILL", served.program.pid());
     drop(served);
 

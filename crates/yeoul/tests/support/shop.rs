@@ -348,7 +348,9 @@ impl Mall {
 
     #[track_caller]
     pub(crate) fn redrive(&self, id: &str) -> Answer {
-        self.at("admin", "POST", &format!("/admin/dead/{id}/redrive")).send()
+        // What a client sends along without being asked for it is no data.
+        let call = self.at("admin", "POST", &format!("/admin/dead/{id}/redrive"));
+        call.json(&serde_json::json!({})).send()
     }
 
     #[track_caller]

@@ -1,6 +1,6 @@
 //! One dead letter tried again: as it came or with other data, and on request only to see what would come of it.
 //!
-//! The body is the data, JSON; without one it is tried as it is. `dry_run=true` has the handler try it in a transaction that is taken
+//! With `edit=true` the body is the data, JSON; else it is tried as it is, whatever a client sends along. `dry_run=true` has the handler try it in a transaction that is taken
 //! back whatever it says, which only a handler of ours in this process can.
 
 use chassis::http::query::Query;
@@ -23,11 +23,13 @@ impl Controls {
         request: Request,
     ) -> Result<Response, Problem> {
         let mut query = Query::parse(request.uri().query())?;
-        query.only(&["dry_run", "by"]);
+        query.only(&["dry_run", "edit", "by"]);
         let is_dry = super::filter::flag(&mut query, "dry_run");
+        let is_edit = super::filter::flag(&mut query, "edit");
         let by = query.get("by").unwrap_or("the admin listener").to_owned();
         query.finish()?;
-        match (is_dry, data(&BodyRequest::read(request).await?)?) {
+        let given = BodyRequest::read(request).await?;
+        match (is_dry, is_edit.then(|| data(&given)).transpose()?) {
             (true, data) => answer(self.rehearse(id, data).await, id, is_dry),
             (false, Some(data)) => answer(self.redrive_with(id, data, &by).await, id, is_dry),
             (false, None) => match self.redrive_one(id).await.map_err(|error| problem(&error))? {
@@ -81,13 +83,10 @@ impl Controls {
     }
 }
 
-/// The data of a body, which is JSON if there is one.
-fn data(given: &BodyRequest) -> Result<Option<Box<RawValue>>, Problem> {
-    if given.is_empty() {
-        return Ok(None);
-    }
+/// The data of a body.
+fn data(given: &BodyRequest) -> Result<Box<RawValue>, Problem> {
     let data = serde_json::from_slice(given.json()?);
-    data.map(Some).map_err(|error| Problem::bad_field("data", format!("is no JSON: {error}")))
+    data.map_err(|error| Problem::bad_field("data", format!("is no JSON: {error}")))
 }
 
 fn answer(came: Result<Edited, Error>, id: &str, is_dry: bool) -> Result<Response, Problem> {

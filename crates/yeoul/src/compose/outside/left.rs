@@ -70,7 +70,8 @@ fn in_files(data: &Path) -> io::Result<Vec<Outbox>> {
     let mut all = Vec::with_capacity(folders.len());
     for folder in folders {
         let (topic, file) = (folder.file_name(), folder.path().join(FILE));
-        if file.try_exists()? {
+        // What a file manager leaves beside them is no outbox.
+        if folder.metadata()?.is_dir() && file.try_exists()? {
             let topic = topic.to_string_lossy().into_owned();
             all.push(Outbox { topic, location: Location::File(file) });
         }

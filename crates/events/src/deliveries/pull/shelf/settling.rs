@@ -13,18 +13,12 @@ use crate::deliveries::Timing;
 use crate::deliveries::pull::lease::{Again, Entry, Lease, Named, Rejection, Run, What, counted};
 use crate::deliveries::pull::{ANSWERED_MAX, AT_ONCE, Answered, Refusal};
 use crate::deliveries::settlement::{Park, Retried, RetryOutcome};
-use crate::error::Error;
 use crate::parking::Wait;
 
 /// Which events of a lease are meant that can be read, and whether those are all.
 struct Meant {
     readable: Named,
     is_whole: bool,
-}
-
-fn unread() -> Refusal {
-    let says = "a partition of the lease cannot be read now, and what is meant in the others is settled: ask again for the rest";
-    Error::environment(says).into()
 }
 
 /// Why an event is tried again that nobody answered for.
@@ -34,7 +28,7 @@ impl Shelf {
     /// These of a lease are handled.
     ///
     /// # Errors
-    /// [`Refusal::Ended`], and [`Refusal::Store`] where something that is meant cannot be read now: what can be is handled.
+    /// [`Refusal::Ended`], and [`Refusal::Unread`] where something that is meant cannot be read now: what can be is handled.
     pub(in crate::deliveries::pull) fn acknowledge(
         &mut self,
         token: &str,
@@ -49,13 +43,13 @@ impl Shelf {
         let count = taken.len();
         taken.into_iter().for_each(|entry| self.handled(entry));
         self.let_go(token, now, timing);
-        is_whole.then_some(Answered { count, unknown }).ok_or_else(unread)
+        is_whole.then_some(Answered { count, unknown }).ok_or(Refusal::Unread)
     }
 
     /// These of a lease are not handled.
     ///
     /// # Errors
-    /// [`Refusal::Ended`], and [`Refusal::Store`] where something that is meant cannot be read now: what can be is rejected.
+    /// [`Refusal::Ended`], and [`Refusal::Unread`] where something that is meant cannot be read now: what can be is rejected.
     pub(in crate::deliveries::pull) fn reject(
         &mut self,
         token: &str,
@@ -70,7 +64,7 @@ impl Shelf {
             .with_readable(token, |lease| lease.reject(&readable, rejection, &mut unknown))
             .unwrap_or(0);
         self.let_go(token, now, timing);
-        is_whole.then_some(Answered { count, unknown }).ok_or_else(unread)
+        is_whole.then_some(Answered { count, unknown }).ok_or(Refusal::Unread)
     }
 
     /// What of it is meant and not in a silent partition.

@@ -116,7 +116,7 @@ async fn an_answer_for_what_is_out_of_it_waits_for_a_moment_and_is_then_to_be_gi
     broker.answers.send_replace(false);
     let running = bench.start_with(broker.clone());
     let refused = soon(running.desk.acknowledge(&token, Named::All)).await;
-    assert!(matches!(refused, Err(Refusal::Store(_))), "{refused:?}");
+    assert!(matches!(refused, Err(Refusal::Unread)), "{refused:?}");
     broker.answers.send_replace(true);
     until(async || match running.desk.acknowledge(&token, Named::All).await {
         Ok(Answered { count: 1, .. }) => Ok(()),
