@@ -452,7 +452,7 @@ fn a_letter_is_tried_with_other_data_and_redriven_with_them() {
     post("/admin/dead/delivery.order.999/redrive?dry_run=true").send().problem(404);
     let edit = format!("{path}/redrive?edit=true");
     post(&edit).json(&json!("x".repeat(1024 * 1024 - 8))).send().problem(400);
-    post(&edit).send().problem(400);
+    post(&edit).send().problem(415);
     std::fs::write(&file, "{").expect("written");
     let refused = redrive(&with).expect(1);
     assert!(refused.stderr.contains("data is no JSON"), "{refused:?}");
