@@ -102,9 +102,9 @@ fn what_was_sent_is_repeated_nowhere_and_only_so_much_is_named() {
 #[test]
 fn of_large_data_the_first_thing_that_is_wrong_is_named_alone_and_by_a_place_of_bounded_length() {
     let rows = Schema::parse(r#"{"items": {"required": ["a", "b"]}}"#).expect("a schema");
-    let small = format!("[{}]", vec!["{}"; 10].join(","));
+    let small = format!("[{}]", ["{}"; 10].join(","));
     assert_eq!(faults(&rows, &small).len(), DATA_FAULTS_MAX);
-    let large = format!("[{}]", vec!["{}"; 10_000].join(","));
+    let large = format!("[{}]", ["{}"; 10_000].join(","));
     assert_eq!(faults(&rows, &large), ["/0/a: is missing"]);
     let member = json!({"won": 1, "lines": [], "x".repeat(100_000): 1}).to_string();
     let said = faults(&paid(), &member);
