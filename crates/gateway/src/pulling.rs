@@ -11,14 +11,15 @@ use std::collections::BTreeMap;
 
 use chassis::http::{Body, Inbound, Problem, Response, Stop, json, whole};
 use chassis::{chance, clock};
-use events::Event;
 use events::deliveries::pull::{Answered, Desk, Lent, Refusal};
+use events::{Error, Event};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde_json::json;
 
 use handed::Handed;
 
+use crate::over_limit::over_limit;
 use crate::paths::Verb;
 use crate::topics::BATCH_TYPE;
 
@@ -165,6 +166,7 @@ fn problem(refusal: Refusal) -> Problem {
         }
         Refusal::Store(error) if error.is_environment() => Problem::storage_unavailable()
             .detail("nothing was lent, and it is not known whether an answer was taken; ask again"),
+        Refusal::Store(Error::Limit { field, value, limit }) => over_limit(field, value, limit),
         other => {
             tracing::error!(error = %other, "events cannot be lent");
             Problem::internal()

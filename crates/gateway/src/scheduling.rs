@@ -17,6 +17,7 @@ use http::request::Parts;
 use http::{Method, StatusCode};
 use serde_json::value::RawValue;
 
+use crate::over_limit::over_limit;
 use crate::publishing::{Publishing, promised};
 
 /// When it is worth coming back where as many wait as may.
@@ -118,6 +119,7 @@ fn trouble(refusal: &Error) -> Problem {
         Error::Unknown { .. } => Problem::storage_unavailable().detail(
             "it is not known whether it was done; ask again: the same again changes nothing",
         ),
+        Error::Limit { field, value, limit } => over_limit(field, *value, *limit),
         Error::Closed => Problem::unavailable("destination_unavailable", chance::seconds(1)),
         environment if environment.is_environment() => Problem::storage_unavailable(),
         other => {

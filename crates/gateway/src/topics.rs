@@ -20,6 +20,8 @@ use http::{HeaderValue, StatusCode};
 use serde_json::Value;
 use tracing::error;
 
+use crate::over_limit::over_limit;
+
 /// Events that one answer carries at most.
 pub const LIMIT_MAX: u64 = 1000;
 /// Events that one answer carries where the query does not say.
@@ -266,6 +268,7 @@ fn problem(refusal: &Error) -> Problem {
             let detail = format!("events behind it may be missing: {what}");
             Problem::new(StatusCode::GONE, "gone", title).detail(detail)
         }
+        Error::Limit { field, value, limit } => over_limit(field, *value, *limit),
         environment if environment.is_environment() => Problem::unreadable(),
         other => {
             error!(error = %other, "a topic cannot be read");

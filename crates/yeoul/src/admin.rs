@@ -276,6 +276,7 @@ pub(crate) fn problem(error: &events::Error) -> Problem {
     match error {
         events::Error::Environment { .. } => Problem::storage_unavailable(),
         events::Error::Unknown { .. } => Problem::outcome_unknown(),
+        events::Error::Limit { field, value, limit } => gateway::over_limit(field, *value, *limit),
         _ => Problem::internal(),
     }
 }
@@ -284,4 +285,24 @@ pub(crate) fn problem(error: &events::Error) -> Problem {
 fn by(request: &Request) -> Result<String, Problem> {
     let query = Query::parse(request.uri().query())?;
     Ok(query.get("by").unwrap_or("the admin listener").to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use events::Error;
+    use events::skipped::SKIPPED_MAX;
+    use serde_json::json;
+
+    use super::problem;
+
+    #[test]
+    fn a_limit_on_what_is_kept_is_a_conflict_that_names_it() {
+        for (field, limit) in [("skipped", SKIPPED_MAX), ("epoch", 7)] {
+            let refused = problem(&Error::Limit { field, value: limit + 1, limit });
+            assert_eq!(refused.status(), 409, "{field}");
+            let [error] = refused.errors() else { panic!("one field is in the way: {field}") };
+            assert_eq!((error.field.as_str(), &error.limit), (field, &Some(json!(limit))));
+        }
+        assert_eq!(problem(&Error::Decode { what: String::new() }).status(), 500, "no limit");
+    }
 }

@@ -94,7 +94,6 @@ fn answer(came: Result<Edited, Error>, id: &str, is_dry: bool) -> Result<Respons
         Error::Limit { field: "event", limit, .. } => {
             Problem::bad_field("data", format!("makes the event larger than {limit} bytes"))
         }
-        Error::Limit { .. } => Problem::conflict(error.to_string()),
         _ => problem(&error),
     })?;
     match came {
