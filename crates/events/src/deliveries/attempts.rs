@@ -4,9 +4,11 @@
 //! Whoever drops this drops them: each was perhaps made and perhaps not.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::task::{JoinError, JoinSet};
 
+use super::settlement::TrialOutcome;
 use super::{Answer, Receiver};
 use crate::broker::{Offset, Stored};
 use crate::error::Error;
@@ -21,6 +23,8 @@ pub(super) struct AnsweredAttempt {
     pub(super) answer: Answer,
     /// With this one, those that the event had.
     pub(super) attempts: u32,
+    /// Where it was noted in the store: what becomes of that.
+    pub(super) trial: Option<TrialOutcome>,
 }
 
 /// What an attempt is made at.
@@ -45,12 +49,66 @@ pub(super) struct DueEvent {
 pub(super) struct LoneAttempt {
     pub(super) lane: Lane,
     pub(super) attempts_max: u32,
+    pub(super) noted: Noted,
+}
+
+/// Where an attempt is made by itself, and whether the store has that.
+#[derive(Clone)]
+pub(super) struct Noted {
+    at: Offset,
+    stands: Arc<AtomicBool>,
+}
+
+impl Noted {
+    /// Not yet.
+    pub(super) fn new(at: Offset) -> Noted {
+        Noted { at, stands: Arc::default() }
+    }
+
+    /// Where the store has one.
+    pub(super) fn place(&self) -> Option<Offset> {
+        self.stands.load(Ordering::Acquire).then_some(self.at)
+    }
+
+    fn stand(&self) {
+        self.stands.store(true, Ordering::Release);
+    }
 }
 
 impl LoneAttempt {
-    async fn note(&self, at: Offset, attempts: u32) -> Result<Option<Died>, Error> {
+    /// Notes it, and makes it, unless the event has ended the process as often as it may.
+    async fn make<R: Receiver>(
+        &self,
+        receiver: &R,
+        permit: R::Permit,
+        job: Job,
+    ) -> AnsweredAttempt {
+        let at = self.noted.at;
+        let (event, attempts) = job.event();
+        match self.note(attempts).await {
+            Ok(None) => {
+                self.noted.stand();
+                let answer = receiver.deliver(permit, event, attempts).await;
+                let trial = Some(TrialOutcome::of(&answer, at));
+                AnsweredAttempt { job, answer, attempts, trial }
+            }
+            Ok(Some(died)) => AnsweredAttempt {
+                job,
+                answer: Answer::Failed(died.reason()),
+                attempts: died.attempts,
+                trial: Some(TrialOutcome::Answered(at)),
+            },
+            // Whether it can be written is asked again at the next look; what the store has of it are deaths.
+            Err(error) => {
+                tracing::warn!(%error, "an attempt could not be noted");
+                AnsweredAttempt { job, answer: Answer::NotNow, attempts, trial: None }
+            }
+        }
+    }
+
+    async fn note(&self, attempts: u32) -> Result<Option<Died>, Error> {
         let tried = Tried { answered: attempts - 1, attempts_max: self.attempts_max };
-        trial::note(&self.lane, at, tried).await
+        trial::note(&self.lane, self.noted.at, tried).await
     }
 }
 
@@ -89,7 +147,7 @@ impl InFlight {
             let _in_hand = in_hand;
             let (event, attempts) = job.event();
             let answer = receiver.deliver(permit, event, attempts).await;
-            AnsweredAttempt { job, answer, attempts }
+            AnsweredAttempt { job, answer, attempts, trial: None }
         });
     }
 
@@ -104,17 +162,7 @@ impl InFlight {
         self.0.spawn(async move {
             let _alone = Alone::wait().await;
             let _in_hand = lone.lane.workload().take(1);
-            let (event, attempts) = job.event();
-            let (answer, attempts) = match lone.note(job.at(), attempts).await {
-                Ok(None) => (receiver.deliver(permit, event, attempts).await, attempts),
-                Ok(Some(died)) => (Answer::Failed(died.reason()), died.attempts),
-                // Whether it can be written is asked again at the next look.
-                Err(error) => {
-                    tracing::warn!(%error, "an attempt could not be noted");
-                    (Answer::NotNow, attempts)
-                }
-            };
-            AnsweredAttempt { job, answer, attempts }
+            lone.make(&*receiver, permit, job).await
         });
     }
 

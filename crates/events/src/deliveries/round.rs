@@ -18,12 +18,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::attempts::{AnsweredAttempt, DueEvent, InFlight, Job, LoneAttempt};
+use super::attempts::{AnsweredAttempt, DueEvent, InFlight, Job, LoneAttempt, Noted};
 use super::known::{Known, ParkedCounts, Seen};
 use super::retries::Retries;
-use super::settlement::{
-    Expired, Outcomes, Park, Retried, RetryOutcome, Settlement, TrialOutcome, Written,
-};
+use super::settlement::{Outcomes, Park, Retried, RetryOutcome, Settlement, Written};
 use super::window::{Leaving, Window};
 use super::{Answer, Receiver, Timing};
 use crate::broker::{Offset, Stored};
@@ -31,6 +29,7 @@ use crate::error::Error;
 use crate::event::Event;
 use crate::parking::{PARKED_MAX, Wait};
 use crate::store::ahead::SettledEvent;
+use crate::store::expired::Passed;
 use crate::subscription::BATCH_MAX;
 use crate::subscription::beginning;
 use crate::subscription::context::Lane;
@@ -84,8 +83,10 @@ pub(super) struct Round<R> {
     is_windows_turn: bool,
     /// Events go one by one.
     care: Option<Care>,
-    /// Noted to be tried by itself, and not answered.
-    noted: Option<Offset>,
+    /// Noted to be tried by itself; its answer does not stand.
+    noted: Option<Noted>,
+    /// What is being written says what came of it.
+    is_ending_trial: bool,
 }
 
 /// How a run begins.
@@ -135,6 +136,7 @@ impl<R: Receiver> Round<R> {
             is_windows_turn: false,
             care,
             noted: None,
+            is_ending_trial: false,
             lane,
         };
         round.stands(place, parked.total);
@@ -152,7 +154,12 @@ impl<R: Receiver> Round<R> {
 
     /// Whether there is something to make an attempt at.
     pub(super) fn has_work(&self, now: Timestamp) -> bool {
-        if self.care.is_some() && !self.attempts.is_empty() {
+        // By itself, until its answer stands.
+        if self.care.is_some() && self.is_under_way() {
+            return false;
+        }
+        // As many were passed as one transaction says.
+        if self.outcomes.room_to_pass() == 0 {
             return false;
         }
         let is_due = self.retries.next_at().is_some_and(|at| at <= now);
@@ -232,15 +239,16 @@ impl<R: Receiver> Round<R> {
             return None;
         }
         let now = (self.lane.context.clock)();
-        loop {
+        while self.outcomes.room_to_pass() > 0 {
             let stored = self.window.give_out()?;
             if !stored.event.is_expired(now) {
                 return Some(stored);
             }
             // Nobody is asked.
             self.window.acknowledge(stored.offset);
-            self.outcomes.expired.push(Expired::of(&stored));
+            self.outcomes.expired.push(Passed::of(&stored));
         }
+        None
     }
 
     fn attempt(&mut self, permit: R::Permit, job: Job) {
@@ -249,15 +257,16 @@ impl<R: Receiver> Round<R> {
             let in_hand = self.lane.workload().take(1);
             return self.attempts.begin(receiver, permit, job, in_hand);
         }
-        self.noted = Some(job.at());
+        let noted = Noted::new(job.at());
+        self.noted = Some(noted.clone());
         let attempts_max = self.recipient.timing.pace.attempts;
-        let lone = LoneAttempt { lane: self.lane.clone(), attempts_max };
+        let lone = LoneAttempt { lane: self.lane.clone(), attempts_max, noted };
         self.attempts.begin_alone(receiver, permit, job, lone);
     }
 
-    /// What is noted to be tried by itself and has no answer.
+    /// What is noted to be tried by itself, as the store has it, and has no answer there.
     pub(super) fn noted(&self) -> Option<Offset> {
-        self.noted
+        self.noted.as_ref()?.place()
     }
 
     /// Whether it goes on with care, once what is due is known; how.
@@ -268,18 +277,6 @@ impl<R: Receiver> Round<R> {
             self.care.take_if(|care| !care.goes_on(place, is_any_due));
         }
         self.care
-    }
-
-    /// One that was tried by itself was answered, or nobody could be asked.
-    fn end_trial(&mut self, answer: &Answer) {
-        let Some(at) = self.noted.take() else { return };
-        if let Some(care) = &mut self.care {
-            care.count();
-        }
-        self.outcomes.trials.push(match answer {
-            Answer::NotNow => TrialOutcome::NotTried(at),
-            Answer::Acknowledged | Answer::Failed(_) => TrialOutcome::Answered(at),
-        });
     }
 
     /// Resolves with the next answer, or when what is being written stands or does not.
@@ -310,8 +307,12 @@ impl<R: Receiver> Round<R> {
         Ok(())
     }
 
-    fn take_answer(&mut self, AnsweredAttempt { job, answer, attempts }: AnsweredAttempt) {
-        self.end_trial(&answer);
+    fn take_answer(&mut self, answered: AnsweredAttempt) {
+        let AnsweredAttempt { job, answer, attempts, trial } = answered;
+        if let Some(care) = &mut self.care {
+            care.count();
+        }
+        self.outcomes.trials.extend(trial);
         let is_put_back = answer == Answer::NotNow;
         self.is_windows_turn = is_put_back && matches!(job, Job::Retry(_));
         match (job, answer) {
@@ -360,6 +361,7 @@ impl<R: Receiver> Round<R> {
             return;
         }
         self.is_parking = settlement.touches_parked();
+        self.is_ending_trial = !settlement.outcomes.trials.is_empty();
         self.retries.writing(settlement.outcomes.retried.iter().map(|retried| retried.turn));
         let database = &self.lane.context.database;
         self.writing = Some(Box::pin(
@@ -372,6 +374,9 @@ impl<R: Receiver> Round<R> {
         self.place = position;
         if mem::take(&mut self.is_parking) {
             self.retries.stand();
+        }
+        if mem::take(&mut self.is_ending_trial) {
+            self.noted = None;
         }
         self.lane.arrived(position);
         self.count_parked(parked);

@@ -6,14 +6,15 @@
 
 use std::sync::Arc;
 
+use super::Answer;
 use crate::broker::{Offset, Stored};
 use crate::error::Error;
-use crate::event::Event;
 use crate::parking::{Standing, Wait, how_to_skip};
-use crate::partition::Numbered;
+use crate::store::expired::{self, Passed};
 use crate::store::inbox::{Assigned, Marks, Place};
 use crate::store::tx::Tx;
-use crate::store::{ahead, delivery_runs, expired, parked, trials};
+use crate::store::{ahead, delivery_runs, parked, trials};
+use crate::subscription::BATCH_MAX;
 use crate::subscription::context::Lane;
 use crate::subscription::gaps;
 
@@ -39,21 +40,9 @@ pub(super) struct Outcomes {
     /// Parked ones that were tried.
     pub(super) retried: Vec<Retried>,
     /// Passed, because their deadline had come.
-    pub(super) expired: Vec<Expired>,
+    pub(super) expired: Vec<Passed>,
     /// Of those that were tried by themselves.
     pub(super) trials: Vec<TrialOutcome>,
-}
-
-/// An event whose deadline came before its turn.
-pub(super) struct Expired {
-    pub(super) at: Offset,
-    pub(super) event: Event,
-}
-
-impl Expired {
-    pub(super) fn of(stored: &Stored) -> Expired {
-        Expired { at: stored.offset, event: stored.event.clone() }
-    }
 }
 
 /// What came of an attempt that was noted.
@@ -61,6 +50,15 @@ pub(super) enum TrialOutcome {
     Answered(Offset),
     /// Nobody was asked.
     NotTried(Offset),
+}
+
+impl TrialOutcome {
+    pub(super) fn of(answer: &Answer, at: Offset) -> TrialOutcome {
+        match answer {
+            Answer::NotNow => TrialOutcome::NotTried(at),
+            Answer::Acknowledged | Answer::Failed(_) => TrialOutcome::Answered(at),
+        }
+    }
 }
 
 /// An event that is to be parked.
@@ -114,6 +112,11 @@ impl RetryOutcome {
 }
 
 impl Outcomes {
+    /// How many more events may be passed before these are written: one transaction writes a row for each.
+    pub(super) fn room_to_pass(&self) -> usize {
+        BATCH_MAX.saturating_sub(self.expired.len())
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.parks.is_empty()
             && self.retried.is_empty()
@@ -149,12 +152,9 @@ impl Settlement {
         self.park(tx, of).await?;
         self.note_retries(tx, of).await?;
         self.end_trials(tx, of).await?;
-        for Expired { at, event } in &self.outcomes.expired {
-            let at = Numbered { partition: of.partition, number: at.0 };
-            expired::mark(tx, of.subscription, at, event).await?;
-        }
         let position = self.move_place(tx, of).await?;
         ahead::save(tx, of, &self.ahead).await?;
+        expired::mark(tx, of, &self.outcomes.expired).await?;
         let parked = parked::count(tx, of.subscription).await?;
         Ok(Written::At { position, parked })
     }

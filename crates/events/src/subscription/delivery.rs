@@ -42,10 +42,11 @@ use crate::event::Event;
 use crate::failure::Failure;
 use crate::parking::{Retry, Standing, Wait, how_to_skip};
 use crate::partition::Partition;
+use crate::store::expired::{self, Passed};
 use crate::store::inbox::{Assigned, Place, Received};
 use crate::store::parked::{self, Parked};
 use crate::store::tx::Tx;
-use crate::store::{expired, panicked, trials};
+use crate::store::{panicked, trials};
 
 /// What a subscription does with an event; the same for every batch.
 pub(super) struct Dispatcher<H> {
@@ -166,12 +167,14 @@ impl<H: Handler> Dispatcher<H> {
         let of = self.assigned(partition);
         // 1. Between the read and this transaction an operator may have moved the place.
         let position = Place::lock(tx, of).await?.position;
-        if position != read.after {
-            return Ok(Delivered::nothing(position));
-        }
-        self.handler.begin(tx).await?;
-        // 2. or 3., as the mode says.
-        let delivered = Run::over(self, tx, of, read).await?;
+        let delivered = if position == read.after {
+            self.handler.begin(tx).await?;
+            // 2. or 3., as the mode says.
+            Run::over(self, tx, of, read).await?
+        } else {
+            Delivered::nothing(position)
+        };
+        // Of what an operator stepped over or rewound nobody died here.
         if let Some(at) = read.mode.alone {
             trials::forget(tx, of, at).await?;
         }
@@ -232,10 +235,12 @@ impl<H: Handler> Dispatcher<H> {
         self.handler.begin(tx).await?;
         // One moment for all of them: who fails is due after it, and gives way to the others.
         let now = tx.now();
-        let (mut batches, mut attempts_made) = (Vec::new(), 0);
+        let mut retried = Retried { batches: Vec::new(), attempts: 0, more: true };
+        let mut passed = Vec::new();
         for _ in 0..limit.min(tx.parts_max()) {
             let Some(due) = parked::due(tx, of, now).await? else {
-                return Ok(Retried { batches, attempts: attempts_made, more: false });
+                retried.more = false;
+                break;
             };
             let event = match due.event {
                 Ok(event) => event,
@@ -247,7 +252,7 @@ impl<H: Handler> Dispatcher<H> {
             if H::PASSES_EXPIRED && event.is_expired(now) {
                 // parked -> gone: its deadline has come before its turn.
                 parked::handled(tx, &self.name, due.turn, &due.key, now).await?;
-                expired::mark(tx, &self.name, due.at, &event).await?;
+                passed.push(Passed { at: Offset(due.at.number), id: event.id });
                 continue;
             }
             let mut batch = H::Batch::default();
@@ -256,20 +261,31 @@ impl<H: Handler> Dispatcher<H> {
                 // parked -> gone, and the next of its key is due at once, in this very loop.
                 Attempt::Handled => {
                     parked::handled(tx, &self.name, due.turn, &due.key, now).await?;
-                    batches.push(batch);
+                    retried.batches.push(batch);
                 }
-                // parked -> parked with one attempt more, or a dead letter; still first of its key.
                 Attempt::Failed(reason) => {
                     let attempts = due.attempts.saturating_add(1);
-                    let wait = self.retry.after_failure(attempts, now);
-                    self.log_failure(&event, attempts, wait, &reason);
-                    let standing = Standing { attempts, wait, reason: &reason };
-                    parked::failed(tx, due.turn, standing).await?;
+                    self.fail_again(tx, due.turn, &event, attempts, &reason).await?;
                 }
             }
-            attempts_made += 1;
+            retried.attempts += 1;
         }
-        Ok(Retried { batches, attempts: attempts_made, more: true })
+        expired::mark(tx, of, &passed).await?;
+        Ok(retried)
+    }
+
+    /// parked -> parked with one attempt more, or a dead letter; still first of its key.
+    async fn fail_again(
+        &self,
+        tx: &mut Tx<'_>,
+        turn: i64,
+        event: &Event,
+        attempts: u32,
+        reason: &str,
+    ) -> Result<(), Error> {
+        let wait = self.retry.after_failure(attempts, tx.now());
+        self.log_failure(event, attempts, wait, reason);
+        parked::failed(tx, turn, Standing { attempts, wait, reason }).await
     }
 
     /// Runs fault and handler, and the flush if the event is alone, in one savepoint: what failed

@@ -346,7 +346,10 @@ impl Keeper {
             }
             is_dry |= parcel.is_empty();
             if parcel.is_empty() {
-                let is_answered = *is_at_once && !self.is_expected();
+                // Behind as many as are passed at once there may be more: that is asked once these are written.
+                let is_cut = shelf.room_to_pass() == 0;
+                self.pause = self.pause.or(is_cut.then_some(Duration::ZERO));
+                let is_answered = *is_at_once && !is_cut && !self.is_expected();
                 lent.push(is_answered.then_some(Ok(None)));
                 continue;
             }
@@ -495,13 +498,17 @@ async fn fill_with_fresh(
         if parcel.room() == 0 {
             return;
         }
-        let part = &mut shelf.parts[at];
         loop {
-            let passed = part.outcomes.expired.len();
+            let passes = shelf.room_to_pass();
+            let part = &mut shelf.parts[at];
             part.read_ahead(&mut feeds[at], parcel.room(), patience).await;
-            Shelf::fill_with_fresh(part, parcel, now);
+            Shelf::fill_with_fresh(part, parcel, passes, now);
+            let left = shelf.room_to_pass();
+            if left == 0 {
+                return;
+            }
             // Of those that were read some were passed: there may be more.
-            if part.outcomes.expired.len() == passed || parcel.room() == 0 {
+            if left == passes || parcel.room() == 0 {
                 break;
             }
         }

@@ -20,10 +20,12 @@ use super::lease::{Entry, Lease, Line, What};
 use super::parcel::{Candidate, Parcel, size_of};
 use super::part::{Part, ReadFrom};
 use crate::broker::{Offset, Stored};
-use crate::deliveries::settlement::{Expired, Retried, RetryOutcome};
+use crate::deliveries::settlement::{Retried, RetryOutcome};
 use crate::parking::PARKED_MAX;
+use crate::store::expired::Passed;
 use crate::store::leases::LeaseChange;
 use crate::store::parked::Parked;
+use crate::subscription::BATCH_MAX;
 
 /// See the module.
 pub(super) struct Shelf {
@@ -158,7 +160,9 @@ impl Shelf {
     }
 
     /// Parked events that are due, and whose deadline has come, are gone; they leave `due`, and what is behind each is due next.
+    /// As many as one transaction says ([`room_to_pass`](Self::room_to_pass)).
     pub(super) fn pass_expired(&mut self, due: &mut VecDeque<Due>, now: Timestamp) {
+        let mut left = self.room_to_pass();
         due.retain_mut(|Due { partition, rows }| {
             let is_expired =
                 |row: &Parked| row.event.as_ref().is_ok_and(|event| event.is_expired(now));
@@ -167,16 +171,16 @@ impl Shelf {
                 rows.truncate(next);
             }
             let Some(Parked { turn, at, key, event: Ok(event), .. }) =
-                rows.first().filter(|row| is_expired(row))
+                rows.first().filter(|row| left > 0 && is_expired(row))
             else {
                 return true;
             };
+            left -= 1;
             let part = &mut self.parts[usize::from(partition.index())];
             part.window.unparked(key);
             let outcome = RetryOutcome::Handled { key: key.clone() };
             part.outcomes.retried.push(Retried { turn: *turn, outcome });
-            let (at, event) = (Offset(at.number), event.clone());
-            part.outcomes.expired.push(Expired { at, event });
+            part.outcomes.expired.push(Passed { at: Offset(at.number), id: event.id.clone() });
             false
         });
     }
@@ -204,8 +208,20 @@ impl Shelf {
         (self.turn..count).chain(0..self.turn).collect()
     }
 
-    /// Puts in events that nobody had, by their offsets, and of a key as many as there are.
-    pub(super) fn fill_with_fresh(part: &mut Part, parcel: &mut Parcel, now: Timestamp) {
+    /// How many more events may be passed before it is written: one transaction says it of all partitions.
+    pub(super) fn room_to_pass(&self) -> usize {
+        let passed = self.parts.iter().map(|part| part.outcomes.expired.len()).sum();
+        BATCH_MAX.saturating_sub(passed)
+    }
+
+    /// Puts in events that nobody had, by their offsets, and of a key as many as there are; `passes` more may be passed.
+    pub(super) fn fill_with_fresh(
+        part: &mut Part,
+        parcel: &mut Parcel,
+        passes: usize,
+        now: Timestamp,
+    ) {
+        let passes_max = part.outcomes.expired.len() + passes;
         let partition = part.lane.at.partition;
         let window = &mut part.window;
         let mut behind: BTreeMap<u64, Arc<Stored>> = BTreeMap::new();
@@ -218,7 +234,11 @@ impl Shelf {
             let bytes = window.bytes_of(stored.offset);
             let is_expired = stored.event.is_expired(now);
             let candidate = Candidate { event: &stored.event, bytes, attempts: 0 };
-            if !is_expired && (parcel.room() == 0 || !parcel.takes(&candidate)) {
+            let has_room = match is_expired {
+                true => part.outcomes.expired.len() < passes_max,
+                false => parcel.room() > 0 && parcel.takes(&candidate),
+            };
+            if !has_room {
                 return;
             }
             let is_first = behind.remove(&stored.offset.0).is_none();
@@ -234,7 +254,7 @@ impl Shelf {
             }
             if is_expired {
                 window.acknowledge(stored.offset);
-                part.outcomes.expired.push(Expired::of(&stored));
+                part.outcomes.expired.push(Passed::of(&stored));
             } else {
                 parcel.add_fresh(partition, &stored, bytes);
             }

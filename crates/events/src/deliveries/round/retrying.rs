@@ -7,9 +7,10 @@
 use super::Round;
 use crate::broker::Offset;
 use crate::deliveries::attempts::{DueEvent, Job};
-use crate::deliveries::settlement::{Expired, Retried, RetryOutcome};
+use crate::deliveries::settlement::{Retried, RetryOutcome};
 use crate::deliveries::{Answer, Receiver};
 use crate::error::Error;
+use crate::store::expired::Passed;
 use crate::store::options::Reading;
 use crate::store::parked::{self, Parked};
 
@@ -43,7 +44,7 @@ impl<R: Receiver> Round<R> {
             Ok(event) if event.is_expired((self.lane.context.clock)()) => {
                 self.window.unparked(&key);
                 self.note_retry(turn, RetryOutcome::Handled { key });
-                self.outcomes.expired.push(Expired { at: Offset(at.number), event });
+                self.outcomes.expired.push(Passed { at: Offset(at.number), id: event.id });
                 Ok(None)
             }
             Ok(event) => {

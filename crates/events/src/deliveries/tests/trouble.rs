@@ -237,3 +237,48 @@ async fn what_is_under_way_and_what_is_tried_again_is_counted() {
     stands(0, 2).await;
     running.stop().await;
 }
+
+#[tokio::test]
+async fn a_backlog_past_its_deadline_is_passed_a_batch_at_a_time() {
+    let bench = one_at_a_time();
+    running::pass_a_batch_at_most(&bench.database).await;
+    for first in [1, 201, 401] {
+        running::publish_until(&*bench.log, first, &["k"; 200], "1970-01-01T00:00:00Z").await;
+    }
+    bench.mailbox.tell(|said| said.is_away = true);
+    let running = bench.start();
+    // All of it is read before anybody may be asked.
+    for _ in 0..100 {
+        running.control.status().await.unwrap();
+    }
+    bench.mailbox.tell(|said| said.is_away = false);
+    bench.publish(601, &["a"]).await;
+    bench.mailbox.took("a", &[601]).await;
+    bench.caught_up(&running.control).await;
+    assert_eq!(running.control.expired().await.unwrap(), 600);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn an_answer_that_could_not_be_written_does_not_count_as_an_end_of_the_process() {
+    let bench = Bench::new();
+    bench.publish(1, &["a"]).await;
+    // Two starts ended while it was tried, of the three that may.
+    for statement in [
+        "INSERT INTO start (subscription, partition, position, starts) VALUES ('mail.order', 0, 0, 2)",
+        "INSERT INTO trial (subscription, partition, offset, attempts) VALUES ('mail.order', 0, 1, 2)",
+        "CREATE TRIGGER away BEFORE DELETE ON trial BEGIN SELECT RAISE(ABORT, 'away'); END",
+    ] {
+        running::change(&bench.database, statement).await;
+    }
+    let running = bench.start();
+    until(async || match bench.mailbox.said().asked.len() {
+        0 | 1 => Err("it is not asked again".to_owned()),
+        _ => Ok(()),
+    })
+    .await;
+    running::change(&bench.database, "DROP TRIGGER away").await;
+    bench.caught_up(&running.control).await;
+    running.stop().await;
+    assert_eq!((bench.rows("parked").await, bench.rows("trial").await), (0, 0));
+}

@@ -11,10 +11,10 @@ use crate::broker::{Offset, Stored};
 use crate::error::Error;
 use crate::failure::Failure;
 use crate::parking::{PARKED_MAX, Standing, Wait};
-use crate::partition::Numbered;
+use crate::store::expired::{self, Passed};
 use crate::store::inbox::{Assigned, Marks, Place, Received};
+use crate::store::parked;
 use crate::store::tx::Tx;
-use crate::store::{expired, parked};
 use crate::subscription::{Handler, gaps};
 
 /// An event that failed in the shared run, or ended the process as often as it may, so that the apart run need not ask again.
@@ -64,6 +64,8 @@ pub(super) struct Run<'d, H: Handler> {
     taken: usize,
     /// Events of the subscription that are parked, those of this run included.
     parked: u64,
+    /// Events whose deadline had come.
+    passed: Vec<Passed>,
     /// What the events gathered since the last flush.
     batch: H::Batch,
     /// What was flushed.
@@ -92,6 +94,7 @@ impl<'d, H: Handler> Run<'d, H> {
             most: 1,
             taken: 0,
             parked,
+            passed: Vec::new(),
             batch: H::Batch::default(),
             batches: Vec::new(),
         };
@@ -131,8 +134,7 @@ impl<'d, H: Handler> Run<'d, H> {
         }
         // received -> passed: its deadline has come before its turn.
         if H::PASSES_EXPIRED && stored.event.is_expired(tx.now()) {
-            let at = Numbered { partition: self.of.partition, number: stored.offset.0 };
-            expired::mark(tx, self.of.subscription, at, &stored.event).await?;
+            self.passed.push(Passed::of(stored));
             return Ok(());
         }
         // received -> handled, or parked as the first of its key.
@@ -226,6 +228,7 @@ impl<'d, H: Handler> Run<'d, H> {
         if let Some(last) = last {
             Place::of(last).save(tx, self.of).await?;
         }
+        expired::mark(tx, self.of, &self.passed).await?;
         Ok(Finished { received, batches: self.batches })
     }
 }
