@@ -19,6 +19,11 @@ fn within_another_document_it_takes_and_refuses_what_it_does_alone() {
             json!({"price": 1}),
             json!({}),
         ),
+        (
+            json!({"dependentSchemas": {"a": {"required": ["c"]}}}),
+            json!({"a": 1, "c": 1}),
+            json!({"a": 1}),
+        ),
         // Beside a reference draft-07 reads nothing.
         (
             json!({"$ref": "#/$defs/l", "required": ["tax"], "$defs": {"l": line}}),
@@ -83,7 +88,10 @@ fn whatever_it_is_it_is_an_object_there_and_what_draft_07_has_no_word_for_stays(
     for (schema, carried) in [
         (json!(true), json!({})),
         (json!(false), json!({"not": {}})),
-        (json!({"$schema": "https://json-schema.org/draft/2020-12/schema"}), json!({})),
+        (
+            json!({"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": "https://a.example/b"}),
+            json!({}),
+        ),
         (
             json!({"unevaluatedProperties": false, "x-owner": "till", "const": {"items": true, "$id": "a"}}),
             json!({"unevaluatedProperties": false, "x-owner": "till", "const": {"items": true, "$id": "a"}}),
