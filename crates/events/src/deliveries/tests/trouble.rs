@@ -244,7 +244,7 @@ async fn what_is_under_way_and_what_is_tried_again_is_counted() {
 #[tokio::test]
 async fn a_backlog_past_its_deadline_is_passed_a_batch_at_a_time() {
     let bench = one_at_a_time();
-    running::pass_a_batch_at_most(&bench.database).await;
+    running::watch_passing(&bench.database).await;
     for first in [1, 201, 401] {
         running::publish_until(&*bench.log, first, &["k"; 200], "1970-01-01T00:00:00Z").await;
     }
@@ -259,6 +259,7 @@ async fn a_backlog_past_its_deadline_is_passed_a_batch_at_a_time() {
     bench.mailbox.took("a", &[601]).await;
     bench.caught_up(&running.control).await;
     assert_eq!(running.control.expired().await.unwrap(), 600);
+    assert_eq!(running::passed_beyond_a_batch(&bench.database).await, 0);
     running.stop().await;
 }
 

@@ -179,7 +179,7 @@ async fn what_is_lent_and_what_is_lent_again_is_counted() {
 #[tokio::test]
 async fn a_backlog_that_nobody_fetched_in_time_is_passed_a_batch_at_a_time() {
     let bench = Bench::new();
-    running::pass_a_batch_at_most(&bench.database).await;
+    running::watch_passing(&bench.database).await;
     for first in [1, 201, 401] {
         running::publish_until(&*bench.log, first, &["k"; 200], "1970-01-01T00:00:00Z").await;
     }
@@ -188,4 +188,5 @@ async fn a_backlog_that_nobody_fetched_in_time_is_passed_a_batch_at_a_time() {
     let token = running.pull(10, &[601]).await;
     running.acknowledge(&token, &[601]).await;
     assert_eq!((running.control.expired().await.unwrap(), running.lag().await), (600, 0));
+    assert_eq!(running::passed_beyond_a_batch(&bench.database).await, 0);
 }
