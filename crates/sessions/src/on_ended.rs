@@ -59,6 +59,9 @@ impl OnEnded {
 impl Handler for OnEnded {
     type Batch = Vec<EndedSignIn>;
 
+    /// A sign-in that has ended stays so, however late one hears of it.
+    const PASSES_EXPIRED: bool = false;
+
     async fn handle(
         &self,
         batch: &mut Self::Batch,
