@@ -225,15 +225,19 @@ async fn what_is_parked_on_a_server_is_marked_too() {
     parked(Bench::served().await).await;
 }
 
+/// Fails at whatever it is given, once.
+fn reader(bench: &Bench) -> Subscription<Broken> {
+    let retry = Retry { attempts: 1, backoff: Duration::from_secs(1) };
+    let clock = bench.clock.component();
+    let (log, database) = (bench.log.clone(), bench.database.clone());
+    Subscription::new("mail.order", topic("order"), database, log, Broken, retry, clock)
+}
+
 async fn parked(bench: Bench) {
     let first = event("order", 1, 0, None);
     let second = event("order", 2, 1, Some(&first));
     bench.publish("order", &[&first, &second]).await;
-    let retry = Retry { attempts: 1, backoff: Duration::from_secs(1) };
-    let clock = bench.clock.component();
-    let (log, database) = (bench.log.clone(), bench.database.clone());
-    let reader =
-        Subscription::new("mail.order", topic("order"), database, log, Broken, retry, clock);
+    let reader = reader(&bench);
     let control = reader.control();
     let running = crate::fixture::running::Running::start(control.clone(), |stop| reader.run(stop));
     until(async || match control.parked().await.unwrap() {
@@ -262,11 +266,7 @@ async fn what_a_subscription_passed_for_its_deadline_is_marked() {
     let extensions = vec![Extension { name: EXPIRY.to_owned(), value }];
     let foreign = Some(Box::new(Foreign { extensions, ..Foreign::default() }));
     bench.publish("order", &[&Event { foreign, ..event("order", 1, 0, None) }]).await;
-    let retry = Retry { attempts: 1, backoff: Duration::from_secs(1) };
-    let clock = bench.clock.component();
-    let (log, database) = (bench.log.clone(), bench.database.clone());
-    let reader =
-        Subscription::new("mail.order", topic("order"), database, log, Broken, retry, clock);
+    let reader = reader(&bench);
     let control = reader.control();
     let running = crate::fixture::running::Running::start(control.clone(), |stop| reader.run(stop));
     until(async || match control.expired().await.unwrap() {
