@@ -13,7 +13,8 @@
 //! | a million of them cost no memory | what is due is found by an index, [`AT_ONCE`] at a time |
 //!
 //! Events that are refused together are offered one by one: the one that is refused for what it is is put aside, told ([`Report::aside`])
-//! and offered again every [`AGAIN_AFTER`]; the others go out. Where nothing can be stored for now, all of them wait so long.
+//! and offered again every [`AGAIN_AFTER`]; the others go out. Where nothing can be stored for now, all of them wait so long. Whose fault
+//! it was an error says ([`fault`]).
 //!
 //! It does not say who may, nor speak HTTP.
 
@@ -21,6 +22,7 @@ mod board;
 pub mod cron;
 pub mod moment;
 
+mod fault;
 mod lease;
 mod runner;
 

@@ -4,6 +4,9 @@
 //! is due waits, and the process does not do its work. Where one event is refused for what it is (its topic is taken no more, its
 //! row is hurt), that one waits for an operator and no other does: it is named, and counts as late to nobody else.
 //!
+//! Trouble ends with the first answer that says so, and not by waiting: that of the store with the next turn that comes through, that of a
+//! topic with the next event that it stores or refuses for what it is. One that is put aside keeps neither from ending.
+//!
 //! What is told is forgotten when it was not told again for [`TOLD_FOR`]: a schedule that was cancelled elsewhere is told no more.
 
 use std::collections::BTreeMap;
@@ -14,6 +17,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{AGAIN_AFTER, ASIDE_SHOWN};
+use crate::topic::Topic;
 
 /// For how long something is told that is not told again: longer than until it is tried again.
 const TOLD_FOR: Duration = Duration::from_secs(3 * AGAIN_AFTER.as_secs());
@@ -55,8 +59,18 @@ pub(super) struct Board {
 
 #[derive(Default)]
 struct Notes {
-    trouble: Option<Told>,
+    /// Why rows are not read or not written.
+    store: Option<String>,
+    /// Topics that nothing can be stored to, at most as many as the settings name: another one is refused.
+    topics: BTreeMap<Topic, Held>,
     aside: BTreeMap<String, Told>,
+}
+
+/// What waits until a topic takes events again.
+struct Held {
+    told: Told,
+    /// When the oldest was due of what it did not take.
+    oldest: i64,
 }
 
 /// What was said, and until when that counts.
@@ -70,8 +84,16 @@ pub(super) struct Due {
     pub(super) pending: u64,
     /// When the first was due that was not refused yet; or else when one is to be looked at next.
     pub(super) first: Option<i64>,
-    /// When the oldest was due that was refused since.
-    pub(super) refused: Option<i64>,
+    /// Whether any is due and was refused since.
+    pub(super) has_refused: bool,
+}
+
+impl Notes {
+    /// The store's before a topic's: nothing goes on without it. Of topics that whose event waits longest.
+    fn trouble(&self) -> Option<&str> {
+        let longest = self.topics.values().min_by_key(|held| held.oldest);
+        self.store.as_deref().or(longest.map(|held| &*held.told.why))
+    }
 }
 
 impl Told {
@@ -93,7 +115,7 @@ impl Board {
             pending: self.pending.load(Ordering::Relaxed),
             late: Duration::from_micros(late),
             is_holder,
-            trouble: notes.trouble.as_ref().map(|told| told.why.clone()),
+            trouble: notes.trouble().map(str::to_owned),
             aside: aside.collect(),
         }
     }
@@ -109,21 +131,30 @@ impl Board {
     pub(super) fn note(&self, due: &Due, now: Timestamp) {
         let mut notes = self.notes();
         notes.aside.retain(|_, told| !told.is_past(now));
-        let is_over =
-            due.refused.is_none() || notes.trouble.as_ref().is_some_and(|it| it.is_past(now));
-        if is_over {
-            notes.trouble = None;
-        }
-        // While something can be stored, what is refused is put aside, and makes nobody late.
-        let refused = due.refused.filter(|_| notes.trouble.is_some());
-        let oldest = due.first.into_iter().chain(refused).min().unwrap_or(i64::MAX);
+        notes.topics.retain(|_, held| due.has_refused && !held.told.is_past(now));
+        // What is refused makes nobody late, unless its topic takes nothing.
+        let held = notes.topics.values().map(|held| held.oldest);
+        let oldest = due.first.into_iter().chain(held).min().unwrap_or(i64::MAX);
         self.pending.store(due.pending, Ordering::Relaxed);
         self.next.store(oldest, Ordering::Relaxed);
     }
 
-    /// Nothing that is due is published.
-    pub(super) fn set_trouble(&self, why: String, now: Timestamp) {
-        self.notes().trouble = Some(Told { why, at: now });
+    /// How the last turn went with the store: why rows could not be read or written.
+    pub(super) fn set_store(&self, trouble: Option<String>) {
+        self.notes().store = trouble;
+    }
+
+    /// Nothing can be stored to this topic for now; what was due then waits.
+    pub(super) fn hold(&self, topic: &Topic, due: Timestamp, why: String, now: Timestamp) {
+        let mut notes = self.notes();
+        let due = due.as_microsecond();
+        let oldest = notes.topics.get(topic).map_or(due, |held| held.oldest.min(due));
+        notes.topics.insert(topic.clone(), Held { told: Told { why, at: now }, oldest });
+    }
+
+    /// It stored an event, or said what is wrong with one.
+    pub(super) fn answered(&self, topic: &Topic) {
+        self.notes().topics.remove(topic);
     }
 
     /// This one is not, and others are.

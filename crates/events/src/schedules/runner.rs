@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  what is due ─▶ events, by topic ─▶ Outlet ─▶ on disk there ─▶ noted here: over, or due again
-//!       ▲                                │ refused: one by one; what is refused alone is put aside and looked at again later
+//!       ▲                                │ refused for what one is: one by one; who is refused alone is put aside and looked at again later
 //!       └── nothing: sleep till the next moment, a look, or a schedule that is sooner
 //! ```
 //!
@@ -17,6 +17,7 @@ use jiff::{SignedDuration, Timestamp};
 use tracing::{error, warn};
 
 use super::board::Due;
+use super::fault::Fault;
 use super::lease::Lease;
 use super::moment::limit_of_steps;
 use super::{AGAIN_AFTER, AT_ONCE, LOOK_EVERY, LOOK_EVERY_SHARED, OVER_KEPT, Said, Schedules};
@@ -54,8 +55,8 @@ struct Looked {
     /// Published in a time that has not been.
     ahead: Vec<ScheduleRow>,
     next: Option<i64>,
-    /// When the oldest was due that was refused since and is looked at later.
-    postponed: Option<i64>,
+    /// Whether any is due, was refused since and is looked at later.
+    has_postponed: bool,
     pending: u64,
 }
 
@@ -70,12 +71,11 @@ struct Firing {
 impl Looked {
     /// What is told of it.
     fn told(&self) -> Due {
-        let refused = self.due.iter().filter(|row| row.was_refused).filter_map(|row| row.due);
         let first = self.due.iter().find(|row| !row.was_refused).and_then(|row| row.due);
         Due {
             pending: self.pending,
             first: first.or(self.next),
-            refused: refused.chain(self.postponed).min(),
+            has_refused: self.has_postponed || self.due.iter().any(|row| row.was_refused),
         }
     }
 }
@@ -111,11 +111,12 @@ impl Schedules {
             let pause = match pause {
                 Ok(pause) => {
                     backoff.reset();
+                    shared.report.set_store(None);
                     pause.min(look_every)
                 }
                 Err(error) => {
                     warn!(%error, "what is due is not published, for now");
-                    shared.report.set_trouble(error.to_string(), (shared.clock)());
+                    shared.report.set_store(Some(error.to_string()));
                     backoff.next()
                 }
             };
@@ -160,7 +161,7 @@ impl Schedules {
                     )
                     .await?,
                     next: rows::next_look(it).await?,
-                    postponed: rows::postponed(it).await?,
+                    has_postponed: rows::has_postponed(it).await?,
                     pending: rows::pending(it).await?,
                 })
             })
@@ -209,7 +210,8 @@ impl Schedules {
         }
         for firings in by_topic.into_values() {
             let answer = offer(&firings, outlet).await;
-            if firings.len() > 1 && answer.as_ref().is_err_and(is_of_one) {
+            let is_of_one = answer.as_ref().is_err_and(|error| Fault::of(error) == Fault::Event);
+            if is_of_one && firings.len() > 1 {
                 changes.extend(self.fire_each(&firings, now, outlet).await);
             } else {
                 changes.extend(firings.iter().map(|it| self.became(it, &answer, now, outlet)));
@@ -218,7 +220,7 @@ impl Schedules {
         changes
     }
 
-    /// Publishes these one by one: who is refused is put aside. Where nothing can be stored any more, none of the rest is tried.
+    /// Publishes these one by one: who is refused is put aside. Where the topic takes none any more, none of the rest is tried.
     async fn fire_each(
         &self,
         firings: &[Firing],
@@ -227,7 +229,7 @@ impl Schedules {
     ) -> Vec<Change> {
         let (mut changes, mut answer) = (Vec::with_capacity(firings.len()), Ok(()));
         for firing in firings {
-            if answer.as_ref().err().is_none_or(is_of_one) {
+            if answer.as_ref().err().is_none_or(|error| Fault::of(error) == Fault::Event) {
                 answer = offer(std::slice::from_ref(firing), outlet).await;
             }
             changes.push(self.became(firing, &answer, now, outlet));
@@ -243,17 +245,22 @@ impl Schedules {
         now: Timestamp,
         outlet: &dyn Outlet,
     ) -> Change {
-        let (key, shared) = (&firing.row.key, &*self.shared);
-        match answer {
-            Ok(()) => {
-                shared.report.forget(key);
-                return firing.over((shared.clock)(), outlet);
+        let (key, topic, report) = (&firing.row.key, &firing.said.topic, &self.shared.report);
+        let fault = answer.as_ref().err().map(|error| (Fault::of(error), error));
+        match fault {
+            None => {
+                report.forget(key);
+                report.answered(topic);
+                return firing.over((self.shared.clock)(), outlet);
             }
-            Err(error) if is_of_one(error) => self.put_aside(key, &error.to_string(), now),
-            Err(error) => {
+            Some((Fault::Event | Fault::Topic, error)) => {
+                report.answered(topic);
+                self.put_aside(key, &error.to_string(), now);
+            }
+            Some((Fault::Nobody, error)) => {
                 warn!(key, %error, "what is due is not published, for now");
                 let says = format!("`{key}` is due and is not published: {error}");
-                shared.report.set_trouble(says, now);
+                report.hold(topic, firing.due, says, now);
             }
         }
         later(&firing.row, now)
@@ -269,11 +276,6 @@ async fn offer(firings: &[Firing], outlet: &dyn Outlet) -> Result<(), Error> {
     let Some(first) = firings.first() else { return Ok(()) };
     let events: Vec<Event> = firings.iter().map(|it| it.event.clone()).collect();
     outlet.publish(&first.said.topic, events).await
-}
-
-/// Whether one event was refused for what it is; else nothing can be stored for now.
-fn is_of_one(error: &Error) -> bool {
-    !matches!(error, Error::Environment { .. } | Error::Unknown { .. } | Error::Closed)
 }
 
 impl Firing {

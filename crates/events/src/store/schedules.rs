@@ -111,10 +111,10 @@ pub(crate) async fn next_look(rows: &mut Rows<'_>) -> Result<Option<i64>, Error>
     rows.find(select, &[], |row| row.get(0)).await
 }
 
-/// When the oldest was due that is to be looked at later.
-pub(crate) async fn postponed(rows: &mut Rows<'_>) -> Result<Option<i64>, Error> {
+/// Whether any is due and to be looked at later.
+pub(crate) async fn has_postponed(rows: &mut Rows<'_>) -> Result<bool, Error> {
     let select = "SELECT due FROM schedule WHERE look > due ORDER BY due LIMIT 1";
-    rows.find(select, &[], |row| row.get(0)).await
+    rows.find(select, &[], |row| row.get::<i64>(0)).await.map(|it| it.is_some())
 }
 
 /// Those that come again and were published when the clock said more than this.

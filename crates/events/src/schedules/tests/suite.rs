@@ -218,6 +218,61 @@ async fn of_what_is_refused_together_one_is_put_aside_and_the_others_go_out() {
 }
 
 #[tokio::test]
+async fn one_that_is_put_aside_keeps_no_trouble_from_ending() {
+    let (place, clock) = (Place::new(), ManualClock::default());
+    let received: Arc<Received> = Arc::default();
+    received.hurt.lock().unwrap().push("paid/b".to_owned());
+    let running = Running::start(place.location(), &clock, &received).await;
+    running.put("paid/b", "in 60000").await;
+    clock.advance(HOUR);
+    running.tells(None, &["paid/b"], false).await;
+    // Its topic stores nothing for a while: it is late with whatever else is due there.
+    for beside in [None, Some("paid/c")] {
+        received.is_away.store(true, Ordering::SeqCst);
+        if let Some(key) = beside {
+            running.put(key, "in 9999").await;
+        }
+        clock.advance(AGAIN_AFTER);
+        running.tells(Some("no disk"), &["paid/b"], true).await;
+        received.is_away.store(false, Ordering::SeqCst);
+        clock.advance(AGAIN_AFTER);
+        running.tells(None, &["paid/b"], false).await;
+    }
+    until(async || received.has(1)).await;
+    // And so with their store.
+    let rename = async |from: &'static str, to: &'static str| {
+        let rename = format!("ALTER TABLE {from} RENAME TO {to}");
+        let renamed = running
+            .schedules
+            .database()
+            .write(rename, |rename, tx| Box::pin(async move { tx.execute(rename, &[]).await }));
+        renamed.await.unwrap();
+    };
+    rename("schedule_count", "elsewhere").await;
+    running.tells(Some("schedule_count"), &["paid/b"], false).await;
+    rename("elsewhere", "schedule_count").await;
+    running.tells(None, &["paid/b"], false).await;
+    running.end().await;
+}
+
+#[tokio::test]
+async fn a_topic_that_is_taken_no_more_is_asked_once_for_all_that_are_due_to_it() {
+    let (place, clock) = (Place::new(), ManualClock::default());
+    let received: Arc<Received> = Arc::default();
+    received.closed.lock().unwrap().push("shut".to_owned());
+    let schedules = open(place.location(), &clock).await;
+    for key in ["shut/a", "shut/b", "shut/c"] {
+        schedules.put(key, &said(key, "in 60000")).await.unwrap();
+    }
+    schedules.database().close().await;
+    clock.advance(HOUR);
+    let running = Running::start(place.location(), &clock, &received).await;
+    running.tells(None, &["shut/a", "shut/b", "shut/c"], false).await;
+    assert_eq!(received.offers.load(Ordering::SeqCst), 1, "nobody is asked once for each");
+    running.end().await;
+}
+
+#[tokio::test]
 async fn where_nothing_can_be_stored_all_are_late_together_and_none_is_blamed() {
     let (place, clock) = (Place::new(), ManualClock::default());
     let received: Arc<Received> = Arc::default();
