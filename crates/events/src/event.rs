@@ -213,6 +213,11 @@ impl Event {
         self.foreign.as_ref().and_then(|foreign| foreign.expiry()).is_some_and(|until| until <= now)
     }
 
+    /// Whether its data are JSON, and not bytes nor none.
+    pub fn is_json(&self) -> bool {
+        self.foreign.as_ref().is_none_or(|foreign| foreign.payload == foreign::Payload::Json)
+    }
+
     /// Reads the data as `T`: a struct of the fields that this reader needs, so that others may be
     /// added by the publisher.
     ///

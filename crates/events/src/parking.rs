@@ -171,6 +171,10 @@ pub enum Edited {
     NoJson,
     /// Nobody here handles it: it is delivered elsewhere, or the subscription does not run in this process.
     NotHere,
+    /// Its deadline has come, and whoever would have it passes it without looking.
+    Expired,
+    /// It is not tried beside the process's other work: starts of the process ended with it, as these words say.
+    Deadly(String),
 }
 
 /// What a parked event waits for. Exactly the first of a key waits for a time or an operator.

@@ -189,6 +189,11 @@ impl Gateway {
         self.shared.publish(topic, headers, body, Ipv4Addr::LOCALHOST.into()).await
     }
 
+    /// What topics promise that do.
+    pub fn contracts(&self) -> &Contracts {
+        self.shared.publishing.contracts()
+    }
+
     /// Notifies the sign-in service of sign-outs that it has not heard of, until the stop; to be run on
     /// one core.
     pub async fn settle(self, stop: Stop) {

@@ -56,6 +56,7 @@ pub use pages::live::HEARTBEAT;
 pub use pages::wait::{WAIT_DEFAULT, WAIT_MAX};
 pub use plan::{ForwardingLoop, Plan, compile};
 pub use proxy::{IDLE_MAX, KEPT_MAX, WHOLE_BYTES_MAX};
+pub use publishing::promised::check_data;
 pub use publishing::{Contracts, Takers};
 pub use pulling::Desks;
 pub use seal::{SEAL_KEY_BYTES, identity_of};

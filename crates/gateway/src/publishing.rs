@@ -69,6 +69,11 @@ impl Publishing {
         Publishing { takers, contracts, room: Room::default(), meters }
     }
 
+    /// What topics promise that do.
+    pub(crate) fn contracts(&self) -> &Contracts {
+        &self.contracts
+    }
+
     /// What a topic promises, if it does.
     pub(crate) fn contract(&self, topic: &Topic) -> Option<&Contract> {
         self.contracts.get(topic).map(Arc::as_ref)

@@ -26,7 +26,7 @@ use chassis::telemetry::Metrics;
 use events::store::Promise;
 use events::subscription::{Control, Status};
 use events::{Broker, Database};
-use gateway::Gateway;
+use gateway::{Contracts, Gateway};
 use http::StatusCode;
 use http::request::Parts;
 use serde_json::{Value, json};
@@ -49,6 +49,8 @@ pub(crate) struct Admin {
     /// Whether the process does its work while the broker is away.
     pub(crate) goes_on_alone: bool,
     pub(crate) controls: Controls,
+    /// What topics promise that do: data that take a letter's place are held to it.
+    pub(crate) contracts: Contracts,
     /// What was delivered elsewhere lately.
     pub(crate) logs: Logs,
     pub(crate) guards: Box<dyn Fn() -> Value + Send + Sync>,
@@ -164,7 +166,7 @@ impl Server {
         params: &Params,
         request: Request,
     ) -> Result<Response, Problem> {
-        let admin = &self.admin;
+        let (admin, controls) = (&self.admin, &self.admin.controls);
         match action {
             Action::Health => Ok(json(StatusCode::OK, &json!({ "alive": true }))),
             Action::Ready => Ok(health::ready(admin).await),
@@ -172,8 +174,8 @@ impl Server {
             Action::Settings => Ok(json(StatusCode::OK, &admin.settings)),
             Action::Guards => Ok(json(StatusCode::OK, &(admin.guards)())),
             Action::Views => Ok(json(StatusCode::OK, &(admin.views)())),
-            Action::Subscriptions => listed::subscriptions(&admin.controls.subscriptions).await,
-            Action::Relays => Ok(listed::relays(&admin.controls.relays)),
+            Action::Subscriptions => listed::subscriptions(&controls.subscriptions).await,
+            Action::Relays => Ok(listed::relays(&controls.relays)),
             Action::PushLog => push::log(&admin.logs, params.get(0)),
             // Read by the same code as at the gateway, but for the role: who reaches this port owns the machine.
             Action::Events => {
@@ -189,26 +191,24 @@ impl Server {
                 let gateway = admin.gateway.as_ref().ok_or_else(Problem::not_found)?;
                 gateway.trace(Query::parse(request.uri().query())?).await
             }
-            Action::Dead => admin.controls.list(Query::parse(request.uri().query())?).await,
+            Action::Dead => controls.list(Query::parse(request.uri().query())?).await,
             Action::Mend(mending) => {
-                admin.controls.mend(mending, Query::parse(request.uri().query())?).await
+                controls.mend(mending, Query::parse(request.uri().query())?).await
             }
-            Action::Retried => admin.controls.retried().await,
-            Action::ShowDead => admin.controls.show(params.get(0)).await,
-            Action::Redrive => admin.controls.redrive(params.get(0), request).await,
-            Action::Drop => admin.controls.discard(params.get(0), &by(&request)?).await,
+            Action::Retried => controls.retried().await,
+            Action::ShowDead => controls.show(params.get(0)).await,
+            Action::Redrive => controls.redrive(params.get(0), request, &admin.contracts).await,
+            Action::Drop => controls.discard(params.get(0), &by(&request)?).await,
             Action::Skip => {
-                admin.controls.skip(admin.broker.as_ref(), params.get(0), &by(&request)?).await
+                controls.skip(admin.broker.as_ref(), params.get(0), &by(&request)?).await
             }
-            Action::Skipped => admin.controls.skipped(admin.broker.as_ref()).await,
+            Action::Skipped => controls.skipped(admin.broker.as_ref()).await,
             Action::Place => {
                 let query = Query::parse(request.uri().query())?;
-                admin.controls.place(params.get(0), query, &by(&request)?).await
+                controls.place(params.get(0), query, &by(&request)?).await
             }
-            Action::Pause => {
-                pausing::pause(&admin.controls.subscriptions, params.get(0), request).await
-            }
-            Action::Resume => pausing::resume(&admin.controls.subscriptions, params.get(0)).await,
+            Action::Pause => pausing::pause(&controls.subscriptions, params.get(0), request).await,
+            Action::Resume => pausing::resume(&controls.subscriptions, params.get(0)).await,
             Action::Switch(switch) => self.turn(switch, params, request).await,
         }
     }

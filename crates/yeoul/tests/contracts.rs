@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use support::{Answer, Call, Folder, Started, overlay, run, text};
+use support::{Answer, Call, Folder, Started, eventually, overlay, run, text};
 
 const STRUCTURED: &str = "application/cloudevents+json";
 const BATCH: &str = "application/cloudevents-batch+json";
@@ -152,6 +152,38 @@ fn a_schedule_is_held_to_it_when_it_is_put_and_a_publisher_on_the_command_line_i
     assert_eq!(served.stored("paid"), [Value::Null; 0]);
     publish(json!({"won": 9})).expect(0);
     assert_eq!(served.stored("paid").len(), 1);
+}
+
+#[test]
+fn data_that_take_the_place_of_a_dead_letters_are_held_to_it() {
+    let folder = Folder::new();
+    schemas(folder.path());
+    let settings = format!(
+        "{SETTINGS}  subscriptions:\n    bill: {{ topic: paid, pull: true, attempts: 1 }}\n"
+    );
+    let (_program, ready) = Started::serving(&folder, &settings);
+    let [inner, admin] = ["inner", "admin"].map(|name| ready[name].as_str().expect("an address"));
+    let post = |path: &str| Call::new("POST", format!("{inner}{path}"));
+    let paid = event("1", "Paid", json!({"won": 1})).to_string();
+    post("/events/paid").content(STRUCTURED, paid).send().expect(200);
+    let lent = post("/subscriptions/bill/pull").json(&json!({"limit": 1})).send().expect(200);
+    let refuse = json!({"lease": lent.must("yeoul-lease"), "reason": "no till"});
+    post("/subscriptions/bill/nack").json(&refuse).send().expect(200);
+    let dead = || Call::new("GET", format!("{admin}/admin/dead")).send().expect(200).value();
+    let id = eventually("a dead letter", || Some(dead()[0]["id"].as_str()?.to_owned()));
+
+    let redrive = |query: &str, data: Value| {
+        let path = format!("{admin}/admin/dead/{id}/redrive?edit=true{query}");
+        Call::new("POST", path).json(&data).send()
+    };
+    for query in ["", "&dry_run=true"] {
+        let wrong = redrive(query, json!({"won": 2, "lines": [{"price": "x"}]}));
+        assert_eq!(errors(&wrong), ["data/lines/0/price: is not of type \"integer\""], "{query}");
+    }
+    assert_eq!(dead()[0]["id"], id, "nothing was done");
+    redrive("", json!({"won": 2})).expect(202);
+    let again = post("/subscriptions/bill/pull").json(&json!({"limit": 1})).send().expect(200);
+    assert_eq!(again.value()[0]["data"], json!({"won": 2}));
 }
 
 /// What `check` prints of these settings, with the schemas beside them.

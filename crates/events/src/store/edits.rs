@@ -19,6 +19,8 @@ use crate::store::value::Bind;
 pub(crate) struct LetterRow {
     turn: i64,
     pub(crate) event: Event,
+    /// Why it is one.
+    pub(crate) reason: String,
 }
 
 /// The dead letter from there whose row still is an event.
@@ -27,12 +29,12 @@ pub(crate) async fn letter(
     subscription: &str,
     at: Numbered,
 ) -> Result<Option<LetterRow>, Error> {
-    let select = "SELECT place, event FROM parked WHERE subscription = ?1
+    let select = "SELECT place, event, reason FROM parked WHERE subscription = ?1
         AND partition = ?2 AND \"offset\" & 9223372036854775807 = ?3 AND dead = 1";
     let whose: [&dyn Bind; 3] = [&subscription, &at.partition.index(), &at.number];
     let row = |row: &Row<'_>| {
-        let turn = row.get(0)?;
-        Ok::<_, Error>(parked::event(row, 1).ok().map(|event| LetterRow { turn, event }))
+        let (turn, reason) = (row.get(0)?, row.get(2)?);
+        Ok::<_, Error>(parked::event(row, 1).ok().map(|event| LetterRow { turn, event, reason }))
     };
     Ok(rows.find(select, &whose, row).await?.flatten())
 }

@@ -4,7 +4,8 @@
 //! is the data that this subscription handles, in its own store, with who did that, when, and what came.
 //!
 //! Where the handler is ours it may be asked before: it runs in a transaction that is taken back whatever it says, beside
-//! whatever the subscription does meanwhile. Who delivers elsewhere has nothing to take back, and cannot be asked so.
+//! whatever the subscription does meanwhile. Who delivers elsewhere has nothing to take back, and cannot be asked so; and one that
+//! ended the process is tried by the subscription alone, where a death is counted ([`trial`](super::trial)).
 
 use std::sync::Arc;
 
@@ -14,8 +15,8 @@ use super::Handler;
 use super::context::Rehearse;
 use super::control::Control;
 use super::delivery::Dispatcher;
+use super::trial::Died;
 use crate::error::Error;
-use crate::event::foreign::Payload;
 use crate::event::{EVENT_BYTES_MAX, Event};
 use crate::parking::{self, Edited, EditedLetter};
 use crate::partition::Numbered;
@@ -30,6 +31,7 @@ use crate::store::tx::Tx;
 enum TakenBack {
     Handled,
     Failed(String),
+    Expired,
     Trouble(Error),
 }
 
@@ -54,6 +56,9 @@ async fn rehearse<H: Handler>(
 ) -> Result<Edited, Error> {
     let work = database.write((dispatcher, event), |(dispatcher, event), tx| {
         Box::pin(async move {
+            if H::PASSES_EXPIRED && event.is_expired(tx.now()) {
+                return Err(TakenBack::Expired);
+            }
             let outcome = dispatcher.rehearse(tx, event).await?;
             Err::<(), _>(outcome.map_or(TakenBack::Handled, TakenBack::Failed))
         })
@@ -61,6 +66,7 @@ async fn rehearse<H: Handler>(
     match work.await {
         Ok(()) | Err(TakenBack::Handled) => Ok(Edited::Done),
         Err(TakenBack::Failed(reason)) => Ok(Edited::Fails(reason)),
+        Err(TakenBack::Expired) => Ok(Edited::Expired),
         Err(TakenBack::Trouble(error)) => Err(error),
     }
 }
@@ -88,7 +94,8 @@ impl Control {
         Ok(edited)
     }
 
-    /// Tries a dead letter, with these data in place of its own if some are given, and takes back whatever came of it.
+    /// Tries a dead letter, with these data in place of its own if some are given, and takes back whatever came of it. One that
+    /// ended the process is not tried.
     ///
     /// # Errors
     /// [`Error::Limit`]: the event would be larger than [`EVENT_BYTES_MAX`]. [`Error::Environment`]: ask again later.
@@ -100,6 +107,9 @@ impl Control {
             .database
             .read(&given, |(of, at), rows| Box::pin(edits::letter(rows, of.name(), *at)));
         let Some(letter) = read.await? else { return Ok(Edited::NoLetter) };
+        if Died::is_reason(&letter.reason) {
+            return Ok(Edited::Deadly(letter.reason));
+        }
         let event = match data {
             None => letter.event,
             Some(data) => match with_data(&letter.event, &data)? {
@@ -154,7 +164,7 @@ async fn edit_and_redrive(
 
 /// The event with these data; `None` where its own are no JSON.
 fn with_data(event: &Event, data: &RawValue) -> Result<Option<Event>, Error> {
-    if event.foreign.as_ref().is_some_and(|foreign| foreign.payload != Payload::Json) {
+    if !event.is_json() {
         return Ok(None);
     }
     let edited = Event { data: data.to_owned(), ..event.clone() };

@@ -212,11 +212,19 @@ impl Tried {
     }
 }
 
+/// How the words begin that a dead letter has for having ended the process.
+const DEADLY: &str = "the process died while it was handled";
+
 impl Died {
     /// In words, for the dead letter.
     pub(crate) fn reason(self) -> String {
         let Died { deaths, .. } = self;
-        format!("the process died while it was handled: {deaths} start(s) ended with it")
+        format!("{DEADLY}: {deaths} start(s) ended with it")
+    }
+
+    /// Whether a dead letter is one for that: its words are all that is kept of it.
+    pub(crate) fn is_reason(words: &str) -> bool {
+        words.starts_with(DEADLY)
     }
 }
 

@@ -7,9 +7,12 @@
 
 use chassis::http::Problem;
 use contracts::{Contract, Fault, Unknown};
-use events::Event;
 use events::event::foreign::Payload;
+use events::{Event, Topic};
+use serde_json::value::RawValue;
 use tokio::task::yield_now;
+
+use super::Contracts;
 
 /// Bytes of data that are looked at in one go at most, but for the last event's.
 const SLICE_BYTES: usize = 64 * 1024;
@@ -39,6 +42,20 @@ pub(super) async fn check(
         }
     }
     refused.map_or(Ok(()), Err)
+}
+
+/// Whether an event of this topic and type may have these data, where nobody publishes it.
+///
+/// # Errors
+/// 400 with every field that is wrong.
+pub fn check_data(
+    contracts: &Contracts,
+    topic: &Topic,
+    kind: &str,
+    data: &RawValue,
+) -> Result<(), Problem> {
+    let contract = contracts.get(topic);
+    contract.and_then(|it| refused(it, kind, Some(data.get()))).map_or(Ok(()), Err)
 }
 
 /// What is wrong with data of a type that is not an event's yet.

@@ -7,7 +7,7 @@ pub(crate) mod many;
 
 use chassis::http::query::Query;
 use chassis::http::{Problem, Response, empty, json};
-use events::parking::{DeadLetter, RetriedEvent};
+use events::parking::{DeadLetter, PARKED_MAX, RetriedEvent};
 use events::skipped::Skipped;
 use events::subscription::Destination;
 use events::{Broker, Event, Partition, Topic, relay, subscription};
@@ -20,8 +20,8 @@ use super::scheduling::Scheduling;
 /// What stands before a topic's name for its readers from outside.
 const OUTSIDE: &str = "log.";
 
-/// How many dead letters of one subscription or outbox are listed.
-const LISTED_MAX: usize = 1_000;
+/// How many of one subscription that are tried again by themselves are listed.
+const RETRIED_MAX: usize = 1_000;
 
 /// The handles of what a process runs that can be stuck.
 pub(crate) struct Controls {
@@ -40,13 +40,13 @@ impl Controls {
     async fn all_retried(&self) -> Result<Vec<RetriedEvent>, Problem> {
         let mut all = Vec::new();
         for control in &self.subscriptions {
-            all.extend(control.retried(LISTED_MAX).await.map_err(|error| problem(&error))?);
+            all.extend(control.retried(RETRIED_MAX).await.map_err(|error| problem(&error))?);
         }
         Ok(all)
     }
 
     pub(super) async fn show(&self, id: &str) -> Result<Response, Problem> {
-        let letters = self.letters(LISTED_MAX).await?;
+        let letters = self.letters().await?;
         let letter = letters.iter().find(|letter| letter.id == id).map(letter_json);
         let mut value = match letter {
             Some(letter) => letter,
@@ -198,9 +198,9 @@ impl Controls {
         Ok(None)
     }
 
-    /// So many of each at most.
-    async fn letters(&self, limit: usize) -> Result<Vec<DeadLetter>, Problem> {
-        let mut letters = Vec::new();
+    /// All that there are: as many of each as may be parked.
+    async fn letters(&self) -> Result<Vec<DeadLetter>, Problem> {
+        let (limit, mut letters) = (PARKED_MAX as usize, Vec::new());
         for control in &self.subscriptions {
             letters.extend(control.dead(limit).await.map_err(|error| problem(&error))?);
         }

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::ask::{self, Process};
 use super::{print, publish, skip};
+use crate::admin::dead::many::YEOUL_LEFT;
 use crate::cli::{DeadCommand, LetterFilter, Letters};
 use crate::exit::Failure;
 
@@ -65,6 +66,9 @@ fn redrive(process: &Process, id: &str, with: Option<&Path>, is_dry: bool) -> Re
         (false, _) => {
             print([format!("{id} is tried again, and what waits behind it follows in order")])
         }
+        (true, None) if said["outcome"] == "expired" => {
+            print([format!("{id} would be passed, since its deadline has come; nothing was done")])
+        }
         (true, None) => print([format!("{id} would be handled; nothing was done")]),
         (true, Some(why)) => print([format!("{id} would fail: {why}; nothing was done")]),
     }
@@ -73,13 +77,29 @@ fn redrive(process: &Process, id: &str, with: Option<&Path>, is_dry: bool) -> Re
 /// Letters, and where all are meant what is tried again by itself and what was stepped over.
 fn list(process: &Process, filter: &LetterFilter) -> Result<(), Failure> {
     let asked = query(filter);
-    let letters = process.get(&format!("/admin/dead?{}", asked.join("&")))?;
+    let Listed { letters, left } = listed(process, &asked.join("&"))?;
+    let more =
+        format!("{left} more are not shown: those that were parked last; `--since` shows them");
+    let shown = lines(&letters, line).into_iter().chain((left > 0).then_some(more));
     if !asked.is_empty() {
-        return print(lines(&letters, line));
+        return print(shown);
     }
     let (retried, skipped) = (process.get("/admin/retried")?, process.get("/admin/skipped")?);
-    let all = [lines(&letters, line), lines(&retried, retried_line), lines(&skipped, skip::line)];
-    print(all.into_iter().flatten())
+    let others = [lines(&retried, retried_line), lines(&skipped, skip::line)];
+    print(shown.chain(others.into_iter().flatten()))
+}
+
+/// Dead letters of a process, and how many more it has than it lists.
+pub(super) struct Listed {
+    pub(super) letters: Value,
+    pub(super) left: u64,
+}
+
+/// Those that a query means.
+pub(super) fn listed(process: &Process, query: &str) -> Result<Listed, Failure> {
+    let answer = process.ask(&Method::GET, &format!("/admin/dead?{query}"))?;
+    let left = answer.headers().get(&YEOUL_LEFT).and_then(|left| left.to_str().ok()?.parse().ok());
+    Ok(Listed { letters: ask::done(answer)?, left: left.unwrap_or_default() })
 }
 
 fn lines(list: &Value, line: fn(&Value) -> String) -> Vec<String> {

@@ -17,6 +17,7 @@ use events::store::upkeep;
 use serde_json::Value;
 
 use super::ask::Process;
+use super::dead::{self, Listed};
 use super::skip;
 use crate::admin::dead::skipped_json;
 use crate::admin::pausing;
@@ -121,12 +122,12 @@ fn beside(process: &Process, findings: &mut Findings) -> Result<(), Failure> {
     for skipped in list(&asked(process, "/admin/skipped", findings)) {
         findings.good("note", skip::line(skipped));
     }
-    let dead = asked(process, "/admin/dead", findings);
-    match list(&dead).len() {
+    let dead = answered("/admin/dead", dead::listed(process, ""), findings);
+    match dead.map(|Listed { letters, left }| list(&letters).len() as u64 + left) {
         // Said above.
-        _ if dead.is_null() => {}
-        0 => findings.good("dead letters", "none"),
-        some => findings.bad("dead letters", format!("{some}; see `yeoul dead list`")),
+        None => {}
+        Some(0) => findings.good("dead letters", "none"),
+        Some(some) => findings.bad("dead letters", format!("{some}; see `yeoul dead list`")),
     }
     Ok(())
 }
@@ -163,11 +164,16 @@ fn reported(ready: bool, report: &Value, findings: &mut Findings) {
 
 /// What the process answers; where it cannot, that is one finding among the others, since a report is wanted most then.
 fn asked(process: &Process, path: &str, findings: &mut Findings) -> Value {
-    process.get(path).unwrap_or_else(|refused| {
-        let place = "see its store and its broker, as `process` above and its log name them";
+    answered(path, process.get(path), findings).unwrap_or_default()
+}
+
+/// What was answered; where that is nothing, it is said.
+fn answered<T>(path: &str, answer: Result<T, Failure>, findings: &mut Findings) -> Option<T> {
+    let place = "see its store and its broker, as `process` above and its log name them";
+    let refused = |refused: &Failure| {
         findings.bad(path, format!("cannot be told now: {}; {place}", refused.says()));
-        Value::Null
-    })
+    };
+    answer.inspect_err(refused).ok()
 }
 
 /// Says how each is; their names.

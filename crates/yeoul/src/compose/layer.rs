@@ -397,6 +397,7 @@ impl Layer {
             goes_on_alone: self.goes_on_alone,
             store: self.promise.clone(),
             controls,
+            contracts: self.gateway.contracts().clone(),
             logs: self.logs.clone(),
             guards: Box::new(move || gateway.guards()),
             views: Box::new(move || views_json(&views)),

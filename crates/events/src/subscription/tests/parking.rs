@@ -8,6 +8,7 @@ use super::*;
 use crate::parking::Edited;
 use crate::partition::Numbered;
 use crate::position::WritePosition;
+use crate::subscription::trial::Died;
 
 #[tokio::test]
 async fn a_failing_event_is_tried_exactly_three_times_while_other_keys_go_on() {
@@ -159,6 +160,40 @@ async fn a_letter_is_tried_with_other_data_without_a_trace_and_redriven_with_the
     assert_eq!(told, [("edited", "he", 1), ("edited", "she", 1), ("edited", "she", 1)]);
     let stored = bench.log.read(&topic("order").first(), Offset(0), 1).await.unwrap();
     assert_eq!(stored[0].event.data.get(), "500", "the topic has what came");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_past_its_deadline_or_ended_the_process_is_not_tried_to_see_what_would_come_of_it()
+{
+    const UNTIL: &str = "1970-01-01T09:30:00+09:00";
+    let bench = bench().await;
+    for key in ["late", "deadly"] {
+        bench.orders.break_key(key, Wrong::Fails);
+    }
+    running::publish_until(&*bench.log, 1, &["late"], UNTIL).await;
+    bench.publish(2, &["deadly"]).await;
+    let running = bench.start();
+    let control = &running.control;
+    bench.dead(control, 2).await;
+    for key in ["late", "deadly"] {
+        bench.orders.repair(key);
+    }
+    let [late, deadly] = ["product.order.1", "product.order.2"];
+    for id in [late, deadly] {
+        assert_eq!(control.rehearse(id, None).await.unwrap(), Edited::Done, "{id}");
+    }
+    bench.clock.advance(Duration::from_secs(3600));
+    assert_eq!(control.rehearse(late, None).await.unwrap(), Edited::Expired);
+    let reason = Died { deaths: 3, attempts: 3 }.reason();
+    let becomes = format!("UPDATE parked SET reason = '{reason}' WHERE \"offset\" = 2");
+    assert_eq!(bench.hurt(&becomes).await, 1);
+    let calls = bench.orders.calls(2);
+    for data in [None, Some(RawValue::from_string("7".to_owned()).unwrap())] {
+        let came = control.rehearse(deadly, data).await.unwrap();
+        assert_eq!(came, Edited::Deadly(reason.clone()));
+    }
+    assert_eq!(bench.orders.calls(2), calls, "nobody tried it");
     running.stop().await;
 }
 

@@ -1,12 +1,13 @@
 //! One dead letter tried again: as it came or with other data, and on request only to see what would come of it.
 //!
-//! With `edit=true` the body is the data, JSON; else it is tried as it is, whatever a client sends along. `dry_run=true` has the handler try it in a transaction that is taken
+//! With `edit=true` the body is the data, JSON, such as the topic promises; else it is tried as it is, whatever a client sends along. `dry_run=true` has the handler try it in a transaction that is taken
 //! back whatever it says, which only a handler of ours in this process can.
 
 use chassis::http::query::Query;
 use chassis::http::{Problem, Request, Response, empty, json};
-use events::Error;
 use events::parking::Edited;
+use events::{Error, Event};
+use gateway::Contracts;
 use http::StatusCode;
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -21,6 +22,7 @@ impl Controls {
         &self,
         id: &str,
         request: Request,
+        contracts: &Contracts,
     ) -> Result<Response, Problem> {
         let mut query = Query::parse(request.uri().query())?;
         query.only(&["dry_run", "edit", "by"]);
@@ -29,7 +31,11 @@ impl Controls {
         let by = query.get("by").unwrap_or("the admin listener").to_owned();
         query.finish()?;
         let given = BodyRequest::read(request).await?;
-        match (is_dry, is_edit.then(|| data(&given)).transpose()?) {
+        let data = is_edit.then(|| data(&given)).transpose()?;
+        if let Some(data) = &data {
+            self.check_data(contracts, id, data).await?;
+        }
+        match (is_dry, data) {
             (true, data) => answer(self.rehearse(id, data).await, id, is_dry),
             (false, Some(data)) => answer(self.redrive_with(id, data, &by).await, id, is_dry),
             (false, None) => match self.redrive_one(id).await.map_err(|error| problem(&error))? {
@@ -37,6 +43,22 @@ impl Controls {
                 false => Err(Problem::not_found()),
             },
         }
+    }
+
+    /// Whether these are data that the letter's topic has: no reader is to handle what nobody could publish.
+    async fn check_data(
+        &self,
+        contracts: &Contracts,
+        id: &str,
+        data: &RawValue,
+    ) -> Result<(), Problem> {
+        for control in &self.subscriptions {
+            let event = control.dead_event(id).await.map_err(|error| problem(&error))?;
+            if let Some(event) = event.filter(Event::is_json) {
+                return gateway::check_data(contracts, control.topic(), &event.kind, data);
+            }
+        }
+        Ok(())
     }
 
     async fn redrive_with(&self, id: &str, data: Box<RawValue>, by: &str) -> Result<Edited, Error> {
@@ -102,6 +124,11 @@ fn answer(came: Result<Edited, Error>, id: &str, is_dry: bool) -> Result<Respons
         Edited::Fails(reason) => {
             Ok(json(StatusCode::OK, &json!({ "outcome": "failed", "reason": reason })))
         }
+        Edited::Expired => Ok(json(StatusCode::OK, &json!({ "outcome": "expired" }))),
+        Edited::Deadly(reason) => Err(Problem::conflict(format!(
+            "{id} is not tried beside other work, and would take this process along: {reason}; `yeoul dead redrive {id}` \
+             has its subscription try it, which gives it up again where the process ends with it, and `yeoul dead drop {id}` gives it up for good"
+        ))),
         Edited::NoJson => Err(Problem::conflict(format!(
             "the data of {id} are no JSON, and cannot be replaced by it"
         ))),

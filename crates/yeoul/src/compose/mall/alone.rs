@@ -207,7 +207,8 @@ impl OpenService {
         let schedules = service.scheduling(&faults).into_iter().collect();
         let (subscriptions, relays_of) = (controls.clone(), relays.clone());
         let stuck = Controls { subscriptions, relays: relays_of, schedules };
-        let admin = equipment.admin(plan.shown, AdminStores { broker, promise }, stuck, switches);
+        let stores = AdminStores { broker, promise, contracts: plan.topics.contracts };
+        let admin = equipment.admin(plan.shown, stores, stuck, switches);
         equipment.serve(ports.guard, ports.admin, &admin)?;
         // Last: whatever a loop may meet is there, and the ports answer while it catches up.
         equipment.cores.run(run, process::end_by_panic);
@@ -226,10 +227,11 @@ impl OpenService {
     }
 }
 
-/// What the admin listener tells of where events are: the log, and the service's own store.
+/// What the admin listener tells of where events are: the log, the service's own store, and what topics promise.
 struct AdminStores {
     broker: Arc<dyn Broker>,
     promise: Promise,
+    contracts: Contracts,
 }
 
 impl Equipment {
@@ -280,6 +282,7 @@ impl Equipment {
             goes_on_alone: false,
             store: stores.promise,
             controls,
+            contracts: stores.contracts,
             logs: Logs::new(),
             guards: Box::new(move || guard.guards()),
             views: Box::new(|| json!({ "pages": [], "staleSince": null, "stale": [] })),
