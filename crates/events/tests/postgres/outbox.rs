@@ -61,6 +61,11 @@ fn dump(address: &str) -> Vec<String> {
     lines.map(str::to_owned).collect()
 }
 
+/// An outbox as version 4 made it: what a row must be were checks of the table.
+const OF_VERSION_4: &str = "ALTER TABLE yeoul_outbox ADD CHECK (number > 0), ADD CHECK (sequence >= 0),
+        ADD CHECK (time >= '0001-01-01 00:00:00Z' AND time < '9999-01-01 00:00:00Z');
+    UPDATE yeoul_version SET version = 4 WHERE tables = 'yeoul_outbox'";
+
 /// An outbox as version 3 made it, without a note of epochs as versions before it were.
 const OF_VERSION_3: &str = "ALTER TABLE yeoul_outbox DROP CONSTRAINT yeoul_outbox_id_key,
         ADD CONSTRAINT yeoul_outbox_id_key UNIQUE (id), ADD PRIMARY KEY (topic, partition, number);
@@ -74,9 +79,14 @@ fn an_outbox_of_an_earlier_version_becomes_what_a_new_one_is_and_keeps_its_rows(
     let address = outbox();
     sql(&address, &plain("17")).expect("a row");
     let new = dump(&address);
+    sql(&address, OF_VERSION_4).expect("as an earlier program left it");
+    let checked = dump(&address);
+    assert!(checked.iter().any(|line| line.contains("yeoul_outbox_sequence_check CHECK")));
+    make(&address, &[declared("order", COUNT)]).expect("again");
+    assert_eq!(dump(&address), new);
+    sql(&address, OF_VERSION_4).expect("as an earlier program left it");
     sql(&address, OF_VERSION_3).expect("as an earlier program left it");
-    let old = dump(&address);
-    assert_ne!(new, old);
+    assert_ne!(dump(&address), checked);
     make(&address, &[declared("order", COUNT)]).expect("again");
     // The note of the newest epoch is one that the earlier one did not have.
     sql(&address, "UPDATE yeoul_outbox_topic SET epoch = 0").expect("as a new one has it");
@@ -161,7 +171,7 @@ fn made_twice_beside(held: &str) {
         }
     });
     let version = "SELECT version FROM yeoul_version WHERE tables = 'yeoul_outbox'";
-    assert_eq!(sql(&address, version).expect("read"), "4");
+    assert_eq!(sql(&address, version).expect("read"), "5");
     assert_eq!(sql(&address, "SELECT count(*) FROM yeoul_outbox").expect("read"), "1");
 }
 
@@ -289,9 +299,22 @@ fn what_is_no_event_is_refused_in_words() {
         (row("'order'", "'1'", "'T'", "''"), "data is not JSON"),
         (
             insert("topic, key, type, time", "'order', '1', 'T', 'infinity'"),
-            "violates check constraint",
+            "time is not in the years 1 to 9998. time=infinity",
         ),
-        (insert("topic, key, type, sequence", "'order', '1', 'T', -1"), "check constraint"),
+        (
+            insert("topic, key, type, time", "'order', '1', 'T', '9999-01-01 00:00:00Z'"),
+            "time is not in the years 1 to 9998",
+        ),
+        (
+            insert("topic, key, type, time", "'order', '1', 'T', '0001-01-01 00:00:00Z BC'"),
+            "time is not in the years 1 to 9998",
+        ),
+        (insert("topic, key, type, time", "'order', '1', 'T', NULL"), "column \"time\""),
+        (
+            insert("topic, key, type, sequence", "'order', '1', 'T', -1"),
+            "sequence is negative. sequence=-1",
+        ),
+        (insert("topic, key, type, sequence", "'order', '1', 'T', NULL"), "column \"sequence\""),
         (
             insert("topic, key, type, partition", "'order', '1', 'T', 8"),
             "no such partition. topic=order, partition=8, partitions=8",

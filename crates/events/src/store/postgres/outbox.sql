@@ -24,8 +24,8 @@ DO $version$
 DECLARE
     has INTEGER := (SELECT version FROM yeoul_version WHERE tables = 'yeoul_outbox');
 BEGIN
-    IF has > 4 THEN
-        RAISE EXCEPTION 'the outbox is of a newer program: version % > 4', has
+    IF has > 5 THEN
+        RAISE EXCEPTION 'the outbox is of a newer program: version % > 5', has
             USING ERRCODE = 'object_not_in_prerequisite_state';
     END IF;
     IF pg_catalog.current_setting('server_encoding') <> 'UTF8' THEN
@@ -45,11 +45,13 @@ CREATE OR REPLACE FUNCTION yeoul_outbox_id() RETURNS UUID
         FROM 1 FOR 6), 52, 1), 53, 1), 'hex')::UUID
 $id$;
 
+-- What a row must be the trigger says: a check is read from its text again by every statement that inserts, which costs a
+-- good part of what the row does.
 CREATE TABLE IF NOT EXISTS yeoul_outbox (
     topic TEXT NOT NULL,
     -- Given by the trigger: where the key's events go, and the count of this partition's rows.
     partition INTEGER NOT NULL,
-    number BIGINT NOT NULL CHECK (number > 0),
+    number BIGINT NOT NULL,
     -- Unique within the source; one's own may be brought, and is refused the second time.
     id UUID NOT NULL DEFAULT yeoul_outbox_id() CONSTRAINT yeoul_outbox_id_key PRIMARY KEY,
     -- Events of one key are handled in order.
@@ -59,9 +61,8 @@ CREATE TABLE IF NOT EXISTS yeoul_outbox (
     -- What it happened to: the key, where nothing else is said.
     subject TEXT NOT NULL,
     -- The subject's own count of its events; 0 where nobody counts.
-    sequence BIGINT NOT NULL DEFAULT 0 CHECK (sequence >= 0),
-    time TIMESTAMPTZ NOT NULL DEFAULT pg_catalog.clock_timestamp()
-        CHECK (time >= '0001-01-01 00:00:00Z' AND time < '9999-01-01 00:00:00Z'),
+    sequence BIGINT NOT NULL DEFAULT 0,
+    time TIMESTAMPTZ NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     correlation TEXT,
     causation TEXT,
     traceparent TEXT,
@@ -80,53 +81,6 @@ CREATE TABLE IF NOT EXISTS yeoul_outbox_topic (
     of OID,
     -- The newest epoch that a transaction began which was committed.
     epoch BIGINT);
-
--- What is there already is not touched: those who write would wait for that, and it for them.
-DO $shape$
-DECLARE
-    begun CONSTANT TIMESTAMPTZ := pg_catalog.clock_timestamp();
-    topic_first BOOLEAN := FALSE;
-BEGIN
-    IF EXISTS (SELECT FROM pg_catalog.pg_index
-            WHERE indexrelid = pg_catalog.to_regclass('yeoul_outbox_place')::OID AND indisunique)
-        AND EXISTS (SELECT FROM pg_catalog.pg_attribute
-            WHERE attrelid = 'yeoul_outbox_topic'::REGCLASS::OID AND attname = 'epoch'::NAME) THEN
-        RETURN;
-    END IF;
-    -- Who inserts has the rows before the topic, a service's own yeoul_publish() the topic before the rows. So nobody is
-    -- waited for with one of them in hand: where the other is not to be had at once, both are let go, and it is begun with
-    -- the other. As long as anybody waits for a lock here, and no longer.
-    LOOP
-        BEGIN
-            IF topic_first THEN
-                LOCK TABLE yeoul_outbox_topic IN ACCESS EXCLUSIVE MODE;
-                LOCK TABLE yeoul_outbox IN ACCESS EXCLUSIVE MODE NOWAIT;
-            ELSE
-                LOCK TABLE yeoul_outbox IN ACCESS EXCLUSIVE MODE;
-                LOCK TABLE yeoul_outbox_topic IN ACCESS EXCLUSIVE MODE NOWAIT;
-            END IF;
-            EXIT;
-        EXCEPTION WHEN lock_not_available THEN
-            IF pg_catalog.clock_timestamp() - begun >= INTERVAL '5 seconds' THEN
-                RAISE;
-            END IF;
-            topic_first := NOT topic_first;
-            PERFORM pg_catalog.pg_sleep(0.01);
-        END;
-    END LOOP;
-    ALTER TABLE yeoul_outbox_topic ADD COLUMN IF NOT EXISTS started TIMESTAMPTZ,
-        ADD COLUMN IF NOT EXISTS of OID, ADD COLUMN IF NOT EXISTS epoch BIGINT;
-    -- Until version 4 topic, partition and number were the primary key, which every row paid for beside this index.
-    IF EXISTS (SELECT FROM pg_catalog.pg_constraint
-        WHERE conrelid = 'yeoul_outbox'::REGCLASS::OID AND conname = 'yeoul_outbox_pkey'::NAME) THEN
-        ALTER TABLE yeoul_outbox DROP CONSTRAINT yeoul_outbox_pkey, DROP CONSTRAINT yeoul_outbox_id_key,
-            ADD CONSTRAINT yeoul_outbox_id_key PRIMARY KEY (id);
-    END IF;
-    DROP INDEX IF EXISTS yeoul_outbox_place;
-    -- Partition and number as one: how whoever reads asks for rows.
-    CREATE UNIQUE INDEX yeoul_outbox_place ON yeoul_outbox (topic, ((partition::BIGINT << 48) | number));
-END
-$shape$;
 
 -- Kafka's hash of a key (murmur2, with the seed of its default partitioner), its sign taken away. 32 bits are
 -- counted in 64: a product of two such numbers stays below 2^63, because one of them is below 2^31.
@@ -241,6 +195,12 @@ BEGIN
     IF NEW.type = '' THEN
         RAISE EXCEPTION 'type is empty' USING ERRCODE = 'check_violation';
     END IF;
+    IF NEW.sequence < 0::BIGINT THEN
+        RAISE EXCEPTION 'sequence is negative. sequence=%', NEW.sequence USING ERRCODE = 'check_violation';
+    END IF;
+    IF NEW.time < TIMESTAMPTZ '0001-01-01 00:00:00Z' OR NEW.time >= TIMESTAMPTZ '9999-01-01 00:00:00Z' THEN
+        RAISE EXCEPTION 'time is not in the years 1 to 9998. time=%', NEW.time USING ERRCODE = 'check_violation';
+    END IF;
     IF pg_catalog.octet_length(NEW.key) > 1024 OR pg_catalog.octet_length(NEW.subject) > 1024
         OR pg_catalog.octet_length(NEW.type) > 1024 OR pg_catalog.octet_length(NEW.correlation) > 1024
         OR pg_catalog.octet_length(NEW.causation) > 1024
@@ -280,6 +240,58 @@ BEGIN
     RETURN NEW;
 END
 $number$;
+
+-- What is there already is not touched: those who write would wait for that, and it for them.
+DO $shape$
+DECLARE
+    begun CONSTANT TIMESTAMPTZ := pg_catalog.clock_timestamp();
+    topic_first BOOLEAN := FALSE;
+BEGIN
+    IF EXISTS (SELECT FROM pg_catalog.pg_index
+            WHERE indexrelid = pg_catalog.to_regclass('yeoul_outbox_place')::OID AND indisunique)
+        AND EXISTS (SELECT FROM pg_catalog.pg_attribute
+            WHERE attrelid = 'yeoul_outbox_topic'::REGCLASS::OID AND attname = 'epoch'::NAME)
+        AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint
+            WHERE conrelid = 'yeoul_outbox'::REGCLASS::OID AND contype = 'c') THEN
+        RETURN;
+    END IF;
+    -- Who inserts has the rows before the topic, a service's own yeoul_publish() the topic before the rows. So nobody is
+    -- waited for with one of them in hand: where the other is not to be had at once, both are let go, and it is begun with
+    -- the other. As long as anybody waits for a lock here, and no longer.
+    LOOP
+        BEGIN
+            IF topic_first THEN
+                LOCK TABLE yeoul_outbox_topic IN ACCESS EXCLUSIVE MODE;
+                LOCK TABLE yeoul_outbox IN ACCESS EXCLUSIVE MODE NOWAIT;
+            ELSE
+                LOCK TABLE yeoul_outbox IN ACCESS EXCLUSIVE MODE;
+                LOCK TABLE yeoul_outbox_topic IN ACCESS EXCLUSIVE MODE NOWAIT;
+            END IF;
+            EXIT;
+        EXCEPTION WHEN lock_not_available THEN
+            IF pg_catalog.clock_timestamp() - begun >= INTERVAL '5 seconds' THEN
+                RAISE;
+            END IF;
+            topic_first := NOT topic_first;
+            PERFORM pg_catalog.pg_sleep(0.01);
+        END;
+    END LOOP;
+    ALTER TABLE yeoul_outbox_topic ADD COLUMN IF NOT EXISTS started TIMESTAMPTZ,
+        ADD COLUMN IF NOT EXISTS of OID, ADD COLUMN IF NOT EXISTS epoch BIGINT;
+    -- Until version 5 these were checks. The trigger above refuses the same by now.
+    ALTER TABLE yeoul_outbox DROP CONSTRAINT IF EXISTS yeoul_outbox_number_check,
+        DROP CONSTRAINT IF EXISTS yeoul_outbox_sequence_check, DROP CONSTRAINT IF EXISTS yeoul_outbox_time_check;
+    -- Until version 4 topic, partition and number were the primary key, which every row paid for beside this index.
+    IF EXISTS (SELECT FROM pg_catalog.pg_constraint
+        WHERE conrelid = 'yeoul_outbox'::REGCLASS::OID AND conname = 'yeoul_outbox_pkey'::NAME) THEN
+        ALTER TABLE yeoul_outbox DROP CONSTRAINT yeoul_outbox_pkey, DROP CONSTRAINT yeoul_outbox_id_key,
+            ADD CONSTRAINT yeoul_outbox_id_key PRIMARY KEY (id);
+    END IF;
+    DROP INDEX IF EXISTS yeoul_outbox_place;
+    -- Partition and number as one: how whoever reads asks for rows.
+    CREATE UNIQUE INDEX yeoul_outbox_place ON yeoul_outbox (topic, ((partition::BIGINT << 48) | number));
+END
+$shape$;
 
 DO $trigger$
 BEGIN
@@ -352,5 +364,5 @@ BEGIN
 END
 $rights$;
 
-INSERT INTO yeoul_version VALUES ('yeoul_outbox', 4)
+INSERT INTO yeoul_version VALUES ('yeoul_outbox', 5)
     ON CONFLICT (tables) DO UPDATE SET version = excluded.version WHERE yeoul_version.version < excluded.version;

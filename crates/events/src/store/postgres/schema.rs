@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::topic::Declared;
 
 /// What its tables' version is; the statements know it too.
-pub(super) const OUTBOX_VERSION: i32 = 4;
+pub(super) const OUTBOX_VERSION: i32 = 5;
 
 /// Refuses an outbox of a program that came after this one.
 pub(super) fn must_not_be_newer(noted: Option<i32>) -> Result<(), Error> {

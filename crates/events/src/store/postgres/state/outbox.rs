@@ -265,33 +265,40 @@ fn write_value(into: &mut String, text: Option<&str>) {
 
 /// What publishes an event, by plans that the connection keeps. It numbers it itself, as the table's trigger does for
 /// others, unless an epoch is to be begun: then a row without a number is the trigger's. Its transaction does not wait
-/// for the disk: what comes after it in [the last message](Drafts::publish_and_commit) does.
+/// for the disk: what comes after it in [the last message](Drafts::publish_and_commit) does. What is called for what it does
+/// is an expression whose value nobody reads: `PERFORM` would be a query of its own each time (record 0099).
 pub(super) fn function(schema: &str, topic: &Topic) -> String {
     let table = schema.replace('\'', "''");
     let sequence = table.replace('%', "%%");
     // A topic's name has no quotes.
+    let insert = format!(
+        "INSERT INTO {schema}.yeoul_outbox AS it (topic, partition, number, id, key, type, subject, sequence, time,
+                correlation, causation, traceparent, data)
+            VALUES ('{topic}', place, own, id, key, type, subject, sequence,
+                TIMESTAMPTZ 'epoch' + microseconds * INTERVAL '1 microsecond',
+                correlation, causation, traceparent, data)"
+    );
     format!(
         "CREATE OR REPLACE FUNCTION yeoul_publish(place INTEGER, id UUID, key TEXT, type TEXT, subject TEXT,
             sequence BIGINT, microseconds BIGINT, correlation TEXT, causation TEXT, traceparent TEXT, data TEXT)
         RETURNS BIGINT LANGUAGE plpgsql AS $publish$
         #variable_conflict use_variable
         DECLARE
-            known {schema}.yeoul_outbox_topic;
+            known INTEGER;
             own BIGINT;
+            ignored BOOLEAN;
         BEGIN
-            SELECT * INTO known FROM {schema}.yeoul_outbox_topic AS it WHERE it.topic = '{topic}';
-            IF known.started = pg_postmaster_start_time() AND known.of = '{table}.yeoul_outbox'::REGCLASS THEN
-                PERFORM pg_advisory_xact_lock('{table}.yeoul_outbox'::REGCLASS::INTEGER,
-                    known.id * {PARTITIONS_MAX} + place);
-                own := nextval(format('{sequence}.yeoul_outbox_%s_%s', known.id, place)::REGCLASS);
+            SELECT it.id INTO known FROM {schema}.yeoul_outbox_topic AS it WHERE it.topic = '{topic}'
+                AND it.started = pg_postmaster_start_time() AND it.of = '{table}.yeoul_outbox'::REGCLASS;
+            IF known IS NULL THEN
+                {insert} RETURNING it.number INTO own;
+            ELSE
+                ignored := pg_advisory_xact_lock('{table}.yeoul_outbox'::REGCLASS::INTEGER,
+                    known * {PARTITIONS_MAX} + place) IS NULL;
+                own := nextval(format('{sequence}.yeoul_outbox_%s_%s', known, place)::REGCLASS);
+                {insert};
             END IF;
-            INSERT INTO {schema}.yeoul_outbox AS it (topic, partition, number, id, key, type, subject, sequence, time,
-                    correlation, causation, traceparent, data)
-                VALUES ('{topic}', place, own, id, key, type, subject, sequence,
-                    TIMESTAMPTZ 'epoch' + microseconds * INTERVAL '1 microsecond',
-                    correlation, causation, traceparent, data)
-                RETURNING it.number INTO own;
-            PERFORM set_config('synchronous_commit', 'off', TRUE);
+            ignored := set_config('synchronous_commit', 'off', TRUE) IS NULL;
             RETURN own;
         END $publish$;"
     )
