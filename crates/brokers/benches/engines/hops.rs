@@ -1,7 +1,8 @@
 //! From one commit to the next: an event of an outbox on PostgreSQL, relayed over Kafka to a handler that commits.
 //!
-//! Beside it a producer and a consumer of Kafka's own with nothing between: no outbox, no inbox, one insert
-//! committed for each message. Both at [`PER_SECOND`] events, sent whether or not those before have arrived, over a
+//! Beside it a producer and a consumer of Kafka's own with nothing between: no outbox and no inbox, but the same order
+//! committed before each message is sent and the same row behind it, so that both are from one commit to the next and
+//! the disk has the same to do. Both at [`PER_SECOND`] events, sent whether or not those before have arrived, over a
 //! topic of the same settings, which syncs each message before it is acknowledged.
 
 use std::future::pending;
@@ -239,8 +240,12 @@ async fn ours(
     Ok(times)
 }
 
+async fn insert(tx: &mut Tx<'_>, id: usize) -> Result<(), Error> {
+    tx.execute("INSERT INTO placed (id) VALUES (?1)", &[&(id as i64)]).await.map(drop)
+}
+
 async fn place(tx: &mut Tx<'_>, id: usize) -> Result<(), Error> {
-    tx.execute("INSERT INTO placed (id) VALUES (?1)", &[&(id as i64)]).await?;
+    insert(tx, id).await?;
     tx.publish(Draft::new("Placed", id, 1, &data(), &Cause::default())).await.map(drop)
 }
 
@@ -266,6 +271,7 @@ async fn bare(
         .set("enable.idempotence", "true")
         .set("linger.ms", "0")
         .create()?;
+    let source = connect(postgres, &format!("{name}_source"), SOURCE, None).await?;
     let sink = connect(postgres, &format!("{name}_sink"), SINK, None).await?;
     let times = Times::of(events);
     let mut readers = tokio::task::JoinSet::new();
@@ -279,7 +285,9 @@ async fn bare(
     }
     at_a_rate(events, |id| {
         let (times, producer, place) = (Arc::clone(&times), producer.clone(), place.clone());
+        let work = source.write(id, |id, tx| Box::pin(insert(tx, *id)));
         async move {
+            work.await.map_err(|error| error.to_string())?;
             times.note(&times.sent, id);
             let (key, data) = (id.to_string(), data());
             let record = FutureRecord::to(&place).key(&key).payload(&data);
@@ -290,6 +298,7 @@ async fn bare(
     times.all_arrived().await?;
     // While Kafka is there: a consumer that ends takes its leave of it.
     readers.shutdown().await;
+    source.close().await;
     sink.close().await;
     Ok(times)
 }
