@@ -62,7 +62,8 @@ fn dump(address: &str) -> Vec<String> {
 }
 
 /// An outbox as version 4 made it: what a row must be were checks of the table.
-const OF_VERSION_4: &str = "ALTER TABLE yeoul_outbox ADD CHECK (number > 0), ADD CHECK (sequence >= 0),
+const OF_VERSION_4: &str =
+    "ALTER TABLE yeoul_outbox ADD CHECK (number > 0), ADD CHECK (sequence >= 0),
         ADD CHECK (time >= '0001-01-01 00:00:00Z' AND time < '9999-01-01 00:00:00Z');
     UPDATE yeoul_version SET version = 4 WHERE tables = 'yeoul_outbox'";
 
