@@ -6,6 +6,7 @@
 //! before the last line stands how long all of them did.
 
 mod servers;
+mod shop;
 mod spans;
 mod tally;
 
@@ -16,6 +17,7 @@ use crate::failure::Failure;
 use crate::servers::now;
 use crate::{services, shell, tidy, web, workspace};
 use servers::Servers;
+use shop::Shop;
 use spans::Spans;
 use tally::Tally;
 
@@ -46,17 +48,19 @@ struct Stage {
 
 /// In the order in which they run. The app comes before whatever builds the program, which refuses to
 /// embed one that is older than its sources.
-const STAGES: [Stage; 7] = [
+const STAGES: [Stage; 8] = [
     Stage { name: "tidy", run: |_| tidy::run() },
     Stage { name: "format", run: format },
     Stage { name: "web: check, lint, test, build", run: web_app },
     Stage { name: "clippy", run: clippy },
     Stage { name: "licences, sources, advisories", run: licences },
     Stage { name: "rust", run: rust },
+    Stage { name: "scenarios on a cluster", run: cluster },
     Stage { name: "the mall in a browser", run: browser },
 ];
 /// What `--fast` leaves out.
-const SLOW: [&str; 2] = ["licences, sources, advisories", "the mall in a browser"];
+const SLOW: [&str; 3] =
+    ["licences, sources, advisories", "scenarios on a cluster", "the mall in a browser"];
 
 pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     let scope = parse(arguments)?;
@@ -150,6 +154,13 @@ fn rust(run: &mut Run) -> Result<(), Failure> {
     let mut command = run.cargo_test();
     command.envs(servers.variables());
     run.command(command)
+}
+
+/// The program that the Rust tests have just built, in many processes.
+fn cluster(run: &mut Run) -> Result<(), Failure> {
+    let mut shop = Shop::start()?;
+    run.command(shop.tests(run.scope.long))?;
+    shop.stands()
 }
 
 fn licences(run: &mut Run) -> Result<(), Failure> {

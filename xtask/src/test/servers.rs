@@ -4,7 +4,7 @@
 //! own, and so does whoever runs tests without this chore.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::failure::Failure;
 use crate::servers::kafka::{self, Kafka};
@@ -23,15 +23,27 @@ pub(super) struct Servers {
     folder: Folder,
 }
 
-/// Their files, which go with them.
-struct Folder(PathBuf);
+/// Files of servers, which go with it.
+pub(super) struct Folder(PathBuf);
 
-impl Servers {
-    /// Starts both, in a folder that the server's own user can come to.
-    pub(super) fn start() -> Result<Servers, Failure> {
-        let name = format!("yeoul-test-servers-{}", std::process::id());
+impl Folder {
+    /// An empty one that the servers' own users can come to.
+    pub(super) fn new(name: &str) -> Result<Folder, Failure> {
+        let name = format!("yeoul-test-{name}-{}", std::process::id());
         let folder = Folder(std::env::temp_dir().join(name));
         fs::create_dir_all(&folder.0)?;
+        Ok(folder)
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Servers {
+    /// Starts both.
+    pub(super) fn start() -> Result<Servers, Failure> {
+        let folder = Folder::new("servers")?;
         let ([first, second, third], stop) = (free_ports()?, Stop::never());
         let kafka = Kafka::start(&folder.0, [first, second], kafka::OF_TESTS, &stop)?;
         let postgres = Postgres::start(&folder.0, third, postgres::OF_TESTS, &stop)?;
