@@ -59,6 +59,17 @@ pub(crate) const IDLE_MB: f64 = 80.0;
 /// from commit to commit over a bare producer and consumer, the 99th in a hundred.
 pub(crate) const ENGINES: Bars = &[("numbering_8", AtMost(1.15)), ("hop_p99", AtMost(1.5))];
 
+/// Of the local log, over what it is to do: events a second in batches and read again; an event's 99th in a hundred from commit to
+/// handled over three syncs and two milliseconds; and what an event costs in a log that has grown, and of many topics, over the same at
+/// the beginning and of one.
+pub(crate) const EVENTS: Bars = &[
+    ("batches_bar", AtLeast(1.0)),
+    ("replay_bar", AtLeast(1.0)),
+    ("handled_bar", AtMost(1.0)),
+    ("flat_stored", AtMost(1.1)),
+    ("flat_topics", AtMost(1.1)),
+];
+
 /// Idle memory of the largest of the parts' processes over the bar.
 pub(crate) const CLUSTER: Bars = &[("memory_bar", AtMost(1.0))];
 /// Megabytes that one of them has resident when idle.

@@ -3,6 +3,8 @@
 mod cluster;
 mod driver;
 mod engines;
+mod events;
+mod figures;
 mod orders;
 mod page;
 mod proxy;
@@ -31,19 +33,22 @@ pub enum Name {
     Start,
     /// What numbering on PostgreSQL and the way over Kafka cost.
     Engines,
+    /// What an event costs beside its acknowledgement.
+    Events,
     /// Orders through the mall in processes of its parts, and what each of those takes when idle.
     Cluster,
 }
 
 impl Name {
     /// Every bench.
-    pub const ALL: [Name; 7] = [
+    pub const ALL: [Name; 8] = [
         Name::Proxy,
         Name::Page,
         Name::Publish,
         Name::Orders,
         Name::Start,
         Name::Engines,
+        Name::Events,
         Name::Cluster,
     ];
 
@@ -61,6 +66,7 @@ impl Name {
             Name::Orders => "orders",
             Name::Start => "start",
             Name::Engines => "engines",
+            Name::Events => "events",
             Name::Cluster => "cluster",
         }
     }
@@ -72,7 +78,7 @@ impl Name {
             Name::Page => &["nginx", "varnish"],
             Name::Publish => &["kafka", "nats"],
             Name::Orders | Name::Start => &["spring"],
-            Name::Engines | Name::Cluster => &[],
+            Name::Engines | Name::Events | Name::Cluster => &[],
         }
     }
 
@@ -80,7 +86,7 @@ impl Name {
     /// the program.
     pub fn driven_by(self) -> Option<&'static str> {
         match self {
-            Name::Publish => Some("yeoul-events"),
+            Name::Publish | Name::Events => Some("yeoul-events"),
             Name::Engines => Some("yeoul-brokers"),
             Name::Proxy | Name::Page | Name::Orders | Name::Start | Name::Cluster => None,
         }
@@ -159,11 +165,12 @@ pub struct Built {
 /// did not behave; nothing can be said of the bars.
 pub fn run(bench: &Bench, built: &Built, out: &mut dyn Write) -> Result<bool, Error> {
     let report = Report::new(bench.name.as_str(), out);
-    // Only where it is measured: two benches drive a library and need no program to be there.
+    // Only where it is measured: three benches drive a library and need no program to be there.
     let program = || program::built(&built.program);
     match bench.name {
         Name::Publish => publish::run(bench, built, report),
         Name::Engines => engines::run(bench, built, report),
+        Name::Events => events::run(bench, built, report),
         Name::Proxy => proxy::run(bench, &program()?, report),
         Name::Page => page::run(bench, &program()?, report),
         Name::Orders => orders::run(bench, &program()?, report),

@@ -33,7 +33,7 @@ usage: cargo xtask NAME
   tidy                      arrows, shapes, words and dead files
   floors                    which modules of a member stand on which, from the ground up
   bench NAME [--peer P...] [--seconds N]
-                            one bar beside its peers: proxy, page, publish, orders, start, engines, cluster
+                            one bar beside its peers: proxy, page, publish, orders, start, engines, events, cluster
   fixture COMMIT            data folders as that commit's program leaves them, for the tests
   services [install [NAME...]]
                             what tests and benches need beside Rust and Node";

@@ -6,15 +6,18 @@
 //! runs it beside the peers and reads what it prints, `what: figure unit`, line by line. With the last figure the topic keeps so
 //! much, and what goes goes beside it.
 
+#[path = "shared/measured.rs"]
+mod measured;
+
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
-use yeoul_events::{Broker, Cause, Declared, Event, Log, Partitions, Retention, Topic};
+use measured::{event, now, sync_micros};
+use yeoul_events::{Broker, Declared, Log, Partitions, Retention, Topic};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     // `cargo bench` says `--bench` before anything else; figures are the only arguments there are.
@@ -94,46 +97,4 @@ async fn measure(
     log.close().await;
     let median_micros = taken[taken.len() / 2].as_secs_f64() * 1e6;
     Ok(Measured { per_second, median_micros })
-}
-
-/// 256 bytes of data.
-fn event(publisher: u64) -> Event {
-    let text = format!("\"{}\"", "x".repeat(254));
-    Event {
-        id: format!("event-{publisher}"),
-        source: "bench".to_owned(),
-        kind: "Measured".to_owned(),
-        subject: publisher.to_string(),
-        time: Timestamp::UNIX_EPOCH,
-        key: publisher.to_string(),
-        sequence: 1,
-        outbox_sequence: None,
-        outbox_previous: None,
-        outbox_source: None,
-        foreign: None,
-        cause: Cause::default(),
-        data: serde_json::value::RawValue::from_string(text).expect("JSON"),
-    }
-}
-
-/// The median time of a 16 KiB write and its sync, over a file that does not grow.
-fn sync_micros(path: &std::path::Path) -> std::io::Result<f64> {
-    use std::os::unix::fs::FileExt as _;
-    let file = File::create(path)?;
-    file.set_len(1024 * 1024)?;
-    let block = [7; 16 * 1024];
-    let mut taken = Vec::new();
-    for round in 0..500 {
-        let began = now();
-        file.write_all_at(&block, round % 64 * block.len() as u64)?;
-        file.sync_data()?;
-        taken.push(began.elapsed());
-    }
-    taken.sort_unstable();
-    Ok(taken[taken.len() / 2].as_secs_f64() * 1e6)
-}
-
-#[expect(clippy::disallowed_methods, reason = "a measurement is about the clock")]
-fn now() -> Instant {
-    Instant::now()
 }
