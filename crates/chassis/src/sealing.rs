@@ -1,7 +1,7 @@
 //! Secrets that are kept where others may read: sealed by a key that is kept elsewhere.
 //!
-//! ChaCha20-Poly1305 (RFC 8439) under a nonce that is drawn for each: a key seals a handful of secrets in its life, and
-//! twelve random bytes tell billions apart. What a secret is for is sealed with it, so that none can be put in the
+//! ChaCha20-Poly1305 (RFC 8439) under a nonce that is drawn for each: a key seals a handful of secrets in its life, or what
+//! is said of one person, and twelve random bytes tell billions apart. What a secret is for is sealed with it, so that none can be put in the
 //! place of another.
 
 use std::fmt;
@@ -32,13 +32,30 @@ pub struct SealingKey {
 }
 
 impl SealingKey {
+    /// One that nobody has had before.
+    pub fn drawn() -> SealingKey {
+        let mut bytes = [0; KEY_BYTES];
+        chance::fill(&mut bytes);
+        SealingKey { bytes }
+    }
+
+    /// The key of these bytes.
+    pub fn of(bytes: [u8; KEY_BYTES]) -> SealingKey {
+        SealingKey { bytes }
+    }
+
+    /// Its bytes, for the one place where it is kept.
+    pub fn bytes(&self) -> &[u8; KEY_BYTES] {
+        &self.bytes
+    }
+
     /// The secret, for this purpose alone.
     pub fn seal(&self, purpose: &str, secret: &[u8]) -> Vec<u8> {
         let mut nonce = [0; NONCE_LEN];
         chance::fill(&mut nonce);
         let mut text = secret.to_vec();
         let (of, says) = (Nonce::assume_unique_for_key(nonce), Aad::from(purpose));
-        self.cipher().seal_in_place_append_tag(of, says, &mut text).expect("a secret is short");
+        self.cipher().seal_in_place_append_tag(of, says, &mut text).expect("no secret is so long");
         [&nonce[..], &text].concat()
     }
 

@@ -124,6 +124,7 @@ pub use postgres::schema::outbox_schema;
 pub use published::Published;
 pub use rows::{At, Row, Rows};
 pub use sqlite::cut;
+pub use sqlite::erase;
 pub use sqlite::keep_private;
 pub use sqlite::state::GROUP_MAX;
 pub use sqlite::upkeep;

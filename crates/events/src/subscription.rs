@@ -121,6 +121,7 @@ use crate::broker::Broker;
 use crate::error::Error;
 use crate::event::Event;
 use crate::failure::Failure;
+use crate::opener::Opener;
 use crate::store::database::Database;
 use crate::store::tx::Tx;
 use crate::topic::Topic;
@@ -362,7 +363,8 @@ impl<H: Handler> Subscription<H> {
         retry: Retry,
         clock: Clock,
     ) -> Subscription<H> {
-        let dispatcher = Dispatcher { name: name.to_owned(), handler, retry, fault: None };
+        let (fault, opener, name_there) = (None, None, name.to_owned());
+        let dispatcher = Dispatcher { name: name_there, handler, retry, fault, opener };
         Subscription { dispatcher, context: Context::new(name, topic, database, broker, clock) }
     }
 
@@ -406,6 +408,13 @@ impl<H: Handler> Subscription<H> {
     #[must_use]
     pub fn fault(mut self, fault: Fault) -> Self {
         self.dispatcher.fault = Some(fault);
+        self
+    }
+
+    /// Has the handler be given what is sealed in its events; what is stored of them stays sealed.
+    #[must_use]
+    pub fn opened_by(mut self, opener: Option<Arc<dyn Opener>>) -> Self {
+        self.dispatcher.opener = opener;
         self
     }
 

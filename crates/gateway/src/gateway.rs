@@ -17,6 +17,7 @@ use events::schedules::Schedules;
 use events::{Broker, Control};
 use guard::outlier::Outliers;
 use http::HeaderMap;
+use privacy::Sealing;
 use serde_json::{Map, Value, json};
 use sessions::Memory;
 use views::Views;
@@ -30,7 +31,7 @@ use crate::meters::Meters;
 use crate::plan::{self, Plan, SignIn, Upstream};
 use crate::proxy::pool::AcrossCores;
 use crate::proxy::{self, Core, Route};
-use crate::publishing::{Contracts, Publishing, Takers};
+use crate::publishing::{Promises, Publishing, Takers};
 use crate::pulling::Desks;
 use crate::seal::{SEAL_KEY_BYTES, Seal};
 use crate::server::{Face, Server};
@@ -54,8 +55,8 @@ pub struct Components {
     pub broker: Arc<dyn Broker>,
     /// Who stores what is published from outside; needed where somebody may.
     pub takers: Takers,
-    /// What topics promise that do; what comes from outside is held to it.
-    pub contracts: Contracts,
+    /// What is promised of topics' events.
+    pub promises: Promises,
     /// Where events are asked for by those who fetch.
     pub desks: Desks,
     /// What is published at a time to come; needed where that may be asked for.
@@ -117,7 +118,7 @@ impl Gateway {
             views: components.views,
             verifier: components.verifier,
             broker: components.broker,
-            publishing: Publishing::new(components.takers, components.contracts, metrics),
+            publishing: Publishing::new(components.takers, components.promises, metrics),
             desks: components.desks,
             schedules: components.schedules,
             traces: Traces::default(),
@@ -175,6 +176,11 @@ impl Gateway {
         self.shared.traces.look(self.shared.broker.as_ref(), "", query).await
     }
 
+    /// What seals personal data, and tells it.
+    pub fn sealing(&self) -> Option<&Sealing> {
+        self.promises().sealing.as_ref()
+    }
+
     /// Stores events in a topic for somebody who may, as `POST` at its path does; which that is, the caller has decided.
     ///
     /// # Errors
@@ -189,9 +195,9 @@ impl Gateway {
         self.shared.publish(topic, headers, body, Ipv4Addr::LOCALHOST.into()).await
     }
 
-    /// What topics promise that do.
-    pub fn contracts(&self) -> &Contracts {
-        self.shared.publishing.contracts()
+    /// What is promised of topics' events.
+    pub fn promises(&self) -> &Promises {
+        self.shared.publishing.promises()
     }
 
     /// Notifies the sign-in service of sign-outs that it has not heard of, until the stop; to be run on

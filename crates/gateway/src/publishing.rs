@@ -10,6 +10,7 @@
 mod binary;
 pub(crate) mod body;
 mod condition;
+pub(crate) mod personal;
 pub(crate) mod promised;
 mod room;
 mod taker;
@@ -27,6 +28,7 @@ use events::offer::{Came, Outcome};
 use events::{Broker, Error, Event, Log, Numbered, Numbers, Offer, Topic, Unless, outside};
 use http::header::CACHE_CONTROL;
 use http::{HeaderMap, HeaderValue, StatusCode};
+use privacy::Sealing;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use tracing::error;
@@ -55,28 +57,42 @@ pub enum Takers {
 /// What topics promise that do.
 pub type Contracts = BTreeMap<Topic, Arc<Contract>>;
 
+/// What is promised of topics' events.
+#[derive(Clone, Default)]
+pub struct Promises {
+    /// What their data is; what comes from outside is held to it.
+    pub contracts: Contracts,
+    /// That what is personal in them is sealed; nothing where nothing is.
+    pub sealing: Option<Sealing>,
+}
+
 /// What all cores publish by.
 pub(crate) struct Publishing {
     takers: Takers,
-    contracts: Contracts,
+    promises: Promises,
     room: Room,
     meters: Meters,
 }
 
 impl Publishing {
-    pub(crate) fn new(takers: Takers, contracts: Contracts, metrics: &Metrics) -> Publishing {
+    pub(crate) fn new(takers: Takers, promises: Promises, metrics: &Metrics) -> Publishing {
         let meters = Meters::new(metrics, "publish");
-        Publishing { takers, contracts, room: Room::default(), meters }
+        Publishing { takers, promises, room: Room::default(), meters }
     }
 
-    /// What topics promise that do.
-    pub(crate) fn contracts(&self) -> &Contracts {
-        &self.contracts
+    /// What seals personal data, and tells it.
+    pub(crate) fn sealing(&self) -> Option<&Sealing> {
+        self.promises.sealing.as_ref()
+    }
+
+    /// What is promised of topics' events.
+    pub(crate) fn promises(&self) -> &Promises {
+        &self.promises
     }
 
     /// What a topic promises, if it does.
     pub(crate) fn contract(&self, topic: &Topic) -> Option<&Contract> {
-        self.contracts.get(topic).map(Arc::as_ref)
+        self.promises.contracts.get(topic).map(Arc::as_ref)
     }
 
     fn taker(&self, topic: &Topic) -> Option<Taker<'_>> {
@@ -123,6 +139,9 @@ impl Ask<'_> {
         let mut events = mode.events(self.headers, &bytes)?;
         if let Some(contract) = self.publishing.contract(&topic) {
             promised::check(contract, &events, |at| mode.place(at)).await?;
+        }
+        if let Some(sealing) = self.publishing.sealing() {
+            personal::seal(sealing, &topic, &mut events, |at| mode.place(at)).await?;
         }
         traced::continued(&mut events, self.headers);
         drop(bytes);

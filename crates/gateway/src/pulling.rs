@@ -8,11 +8,12 @@ mod handed;
 pub(crate) mod said;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use chassis::http::{Body, Inbound, Problem, Response, Stop, json, whole};
 use chassis::{chance, clock};
 use events::deliveries::pull::{Answered, Desk, Lent, Refusal};
-use events::{Error, Event};
+use events::{Error, Event, Opener};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde_json::json;
@@ -21,6 +22,7 @@ use handed::Handed;
 
 use crate::over_limit::over_limit;
 use crate::paths::Verb;
+use crate::publishing::personal::keys;
 use crate::topics::BATCH_TYPE;
 
 /// The attribute of a lent event that says which attempt it is.
@@ -40,7 +42,16 @@ const STUCK_RETRY_SECONDS: u64 = 10;
 const PAUSED_RETRY_SECONDS_MAX: u64 = 30;
 
 /// Where events of each subscription are asked for, by its name in the settings.
-pub type Desks = BTreeMap<String, Desk>;
+pub type Desks = BTreeMap<String, Lender>;
+
+/// Who lends events of one subscription.
+#[derive(Clone)]
+pub struct Lender {
+    /// Where he is asked.
+    pub desk: Desk,
+    /// What tells whoever asks what is sealed, if he may know.
+    pub opener: Option<Arc<dyn Opener>>,
+}
 
 /// A request of somebody who may fetch.
 pub(crate) struct Ask<'a> {
@@ -58,7 +69,8 @@ impl Ask<'_> {
     /// 404 for a subscription that there is not, 415, 413 and 400 for the body, with every field that is wrong; 409 for a lease
     /// that has ended; 503 where too many ask, or the disk refuses.
     pub(crate) async fn answer(self, body: Inbound) -> Result<Response, Problem> {
-        let desk = self.desks.get(self.subscription).ok_or_else(Problem::not_found)?;
+        let lender = self.desks.get(self.subscription).ok_or_else(Problem::not_found)?;
+        let desk = &lender.desk;
         let bytes = whole::read(self.headers, body, whole::BODY_BYTES_MAX).await?;
         let answered = match self.verb {
             Verb::Pull => {
@@ -69,7 +81,7 @@ impl Ask<'_> {
                     lent = desk.pull(pull) => lent.map_err(problem)?,
                     () = self.stop.stopped() => None,
                 };
-                return Ok(batch(desk, lent));
+                return batch(lender, lent).await;
             }
             Verb::Acknowledge => {
                 let said::Settled { token, named, .. } = said::settled(self.headers, &bytes)?;
@@ -87,14 +99,17 @@ impl Ask<'_> {
 }
 
 /// The events as a JSON array, and the lease that they are out under, if there are any. Their own text is not parsed again.
-fn batch(desk: &Desk, lent: Option<Lent>) -> Response {
+async fn batch(lender: &Lender, lent: Option<Lent>) -> Result<Response, Problem> {
+    // Dropped before all of it was handed over, it is taken back.
+    let on_its_way = lent.as_ref().map(|Lent { token, .. }| lender.desk.on_its_way(token));
     let mut text = vec![b'['];
     let events = lent.iter().flat_map(|lent| &lent.events);
     for (at, given) in events.enumerate() {
         if at > 0 {
             text.push(b',');
         }
-        let event = given.event().to_json();
+        let told = lender.told(given.event()).await?;
+        let event = told.as_ref().unwrap_or(given.event()).to_json();
         text.extend_from_slice(event.strip_suffix(b"}").expect("an event is an object"));
         text.extend_from_slice(format!(",\"{ATTEMPT}\":{}", given.attempt).as_bytes());
         if let Some(first) = first_of_its_correlation(given.event()) {
@@ -103,8 +118,8 @@ fn batch(desk: &Desk, lent: Option<Lent>) -> Response {
         text.push(b'}');
     }
     text.push(b']');
-    let body = match &lent {
-        Some(Lent { token, .. }) => Body::stream(Handed::new(text, desk.on_its_way(token))),
+    let body = match on_its_way {
+        Some(on_its_way) => Body::stream(Handed::new(text, on_its_way)),
         None => Body::full(text),
     };
     let mut response = no_store(Response::new(body));
@@ -113,7 +128,17 @@ fn batch(desk: &Desk, lent: Option<Lent>) -> Response {
     // A token is URL-safe, so it is a header's value.
     let token = lent.and_then(|lent| HeaderValue::try_from(lent.token).ok());
     headers.extend(token.map(|token| (YEOUL_LEASE, token)));
-    response
+    Ok(response)
+}
+
+impl Lender {
+    /// The event as whoever asks may read it, where that is not as it is stored.
+    async fn told(&self, event: &Event) -> Result<Option<Event>, Problem> {
+        match &self.opener {
+            None => Ok(None),
+            Some(opener) => opener.open(event).await.map_err(|error| keys(&error)),
+        }
+    }
 }
 
 /// The correlation that begins with an event, as JSON: whoever publishes for it copies the attribute, as he copies any

@@ -10,15 +10,17 @@ use std::collections::BTreeMap;
 use chassis::chance;
 use chassis::http::{Body, Inbound, Problem, Response, json, whole};
 use chassis::identity::Role;
-use events::schedules::{KEY_BYTES_MAX, Put, Refusal, Schedules};
-use events::{Broker, Error};
+use events::schedules::{KEY_BYTES_MAX, Put, Refusal, Said, Schedules};
+use events::{Broker, Error, Event};
 use http::header::{CACHE_CONTROL, HeaderValue};
 use http::request::Parts;
 use http::{Method, StatusCode};
+use jiff::Timestamp;
+use privacy::Sealing;
 use serde_json::value::RawValue;
 
 use crate::over_limit::over_limit;
-use crate::publishing::{Publishing, promised};
+use crate::publishing::{Publishing, personal, promised};
 
 /// When it is worth coming back where as many wait as may.
 const RETRY_SECONDS: u64 = 10;
@@ -77,11 +79,47 @@ impl Ask<'_> {
         {
             return Err(refused);
         }
+        let mut said = said;
+        if let Some(sealing) = self.publishing.sealing() {
+            self.seal(sealing, schedules, &mut said).await?;
+        }
         let field = said::field(&said.moment);
         let put = schedules.put(self.key, &said).await.map_err(|refusal| problem(field, &refusal));
         let Put { schedule, is_new } = put?;
         let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
         Ok(no_store(json(status, &said::shown(self.key, &schedule))))
+    }
+
+    /// Seals what is personal in the data. Said again it is what is there already: sealed anew it would be another.
+    async fn seal(
+        &self,
+        sealing: &Sealing,
+        schedules: &Schedules,
+        said: &mut Said,
+    ) -> Result<(), Problem> {
+        let Ok(event) = said.event(self.key, said::TRIED, Timestamp::UNIX_EPOCH) else {
+            return Ok(());
+        };
+        let mut events = [event];
+        personal::seal(sealing, &said.topic, &mut events, |_| String::new()).await?;
+        let [sealed] = events;
+        let Some(data) = said.data.as_ref().filter(|it| it.get() != sealed.data.get()) else {
+            return Ok(());
+        };
+        let there = schedules.find(self.key).await.map_err(|error| trouble(&error))?;
+        let kept =
+            there.map(|it| it.said).filter(|it| it.topic == said.topic && it.kind == said.kind);
+        let kept = kept.and_then(|it| it.data).map(|data| Event { data, ..sealed.clone() });
+        let told = match &kept {
+            None => None,
+            Some(kept) => {
+                sealing.opened(&said.topic, kept).await.map_err(|error| personal::keys(&error))?
+            }
+        };
+        let is_said_again = told.is_some_and(|told| told.data.get() == data.get());
+        said.data = kept.filter(|_| is_said_again).map(|kept| kept.data).or(Some(sealed.data));
+        // Sealed, it has more bytes than it had.
+        said.event(self.key, said::TRIED, Timestamp::UNIX_EPOCH).map(drop).map_err(said::refused)
     }
 }
 

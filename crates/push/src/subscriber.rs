@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use chassis::clock;
 use chassis::telemetry::Level;
-use events::Event;
 use events::deliveries::{Answer, Receiver};
+use events::{Error, Event, Opener};
 use guard::breaker::{self, Breaker, PROBE_DEADLINE_MAX, Permit, State};
 use guard::share::Share;
 use jiff::Timestamp;
@@ -50,12 +50,21 @@ pub struct Subscriber {
     pause: Mutex<Option<Instant>>,
     log: AttemptLog,
     meters: Meters,
+    /// What tells him what is sealed, if he may know.
+    opener: Option<Arc<dyn Opener>>,
 }
 
 /// A permit to make one attempt.
 pub struct AttemptPermit {
     circuit: Permit,
     _slot: OwnedSemaphorePermit,
+}
+
+/// An attempt that was not made.
+struct Untold<'a> {
+    event: &'a Event,
+    attempt: u32,
+    why: &'a Error,
 }
 
 impl Subscriber {
@@ -71,7 +80,14 @@ impl Subscriber {
             pause: Mutex::new(None),
             log: AttemptLog::default(),
             meters,
+            opener: None,
         }
+    }
+
+    /// The same, who is told what is sealed.
+    #[must_use]
+    pub fn opened_by(self, opener: Option<Arc<dyn Opener>>) -> Subscriber {
+        Subscriber { opener, ..self }
     }
 
     /// What was attempted lately.
@@ -118,6 +134,18 @@ impl Subscriber {
             Err(NoAnswer::Unreached(why)) => Reply::Nobody(why),
             Err(NoAnswer::Unheard(why)) => Reply::Nothing(why),
         }
+    }
+
+    /// What is sealed in an event cannot be told now: nobody is asked.
+    fn put_off(&self, permit: AttemptPermit, attempt: &Untold<'_>) -> Answer {
+        permit.circuit.cancel(clock::now());
+        self.pause_for(UNTOLD_PAUSE);
+        let &Untold { event, attempt, why } = attempt;
+        let why = shortened(&format!("what is sealed in it cannot be told now: {why}"));
+        let result = AttemptResult::NotNow(Some(why));
+        let (id, key, at) = (binary::id(event), event.key.clone(), clock::wall());
+        self.log.add(Attempt { at, id, key, attempt, status: None, took: Duration::ZERO, result });
+        Answer::NotNow
     }
 
     fn show_circuit(&self) {
@@ -168,9 +196,16 @@ impl Receiver for Subscriber {
     }
 
     async fn deliver(&self, permit: AttemptPermit, event: &Event, attempt: u32) -> Answer {
+        let told = match &self.opener {
+            None => None,
+            Some(opener) => match opener.open(event).await {
+                Ok(told) => told,
+                Err(why) => return self.put_off(permit, &Untold { event, attempt, why: &why }),
+            },
+        };
         let (began, at) = (clock::now(), clock::wall());
         let under_way = UnderWay::new(&self.meters.in_flight);
-        let reply = self.ask(event, began, at).await;
+        let reply = self.ask(told.as_ref().unwrap_or(event), began, at).await;
         drop(under_way);
         let took = clock::now() - began;
         let Judged { answer, outcome, pause } = judge(&reply, attempt, permit.circuit.is_probe());
@@ -204,6 +239,9 @@ fn circuit(timeout: Duration) -> breaker::Settings {
 
 /// What a receiver's own timeout is given on top before his probe has failed.
 const PROBE_GRACE: Duration = Duration::from_secs(1);
+
+/// How long everybody waits where people's keys cannot be read.
+const UNTOLD_PAUSE: Duration = Duration::from_secs(1);
 
 /// The shortest pause between two looks at a circuit that refuses.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);

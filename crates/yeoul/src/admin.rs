@@ -8,6 +8,7 @@ pub(crate) mod figures;
 pub(crate) mod health;
 mod listed;
 pub(crate) mod pausing;
+mod people;
 pub(crate) mod push;
 pub(crate) mod scheduling;
 pub(crate) mod switches;
@@ -26,7 +27,7 @@ use chassis::telemetry::Metrics;
 use events::store::Promise;
 use events::subscription::{Control, Status};
 use events::{Broker, Database};
-use gateway::{Contracts, Gateway};
+use gateway::{Gateway, Promises};
 use http::StatusCode;
 use http::request::Parts;
 use serde_json::{Value, json};
@@ -49,8 +50,8 @@ pub(crate) struct Admin {
     /// Whether the process does its work while the broker is away.
     pub(crate) goes_on_alone: bool,
     pub(crate) controls: Controls,
-    /// What topics promise that do: data that take a letter's place are held to it.
-    pub(crate) contracts: Contracts,
+    /// What is promised of topics' events: data that take a letter's place are held to it, and sealed by it.
+    pub(crate) promises: Promises,
     /// What was delivered elsewhere lately.
     pub(crate) logs: Logs,
     pub(crate) guards: Box<dyn Fn() -> Value + Send + Sync>,
@@ -95,6 +96,7 @@ enum Action {
     Place,
     Pause,
     Resume,
+    Forget,
     Switch(Switch),
 }
 
@@ -136,6 +138,7 @@ impl Server {
             Route::get("/admin/skipped", Action::Skipped),
             Route::post("/admin/subscriptions/{name}/pause", Action::Pause),
             Route::post("/admin/subscriptions/{name}/resume", Action::Resume),
+            Route::post("/admin/people/forget", Action::Forget),
         ];
         // Without `--faults` they are 404 like any path that is none, and nothing below can be reached.
         if admin.switches.is_some() {
@@ -179,25 +182,18 @@ impl Server {
             Action::PushLog => push::log(&admin.logs, params.get(0)),
             // Read by the same code as at the gateway, but for the role: who reaches this port owns the machine.
             Action::Events => {
-                let query = Query::parse(request.uri().query())?;
-                gateway::topics::read(admin.broker.as_ref(), params.get(0), query).await
+                gateway::topics::read(admin.broker.as_ref(), params.get(0), asked(&request)?).await
             }
             Action::Publish => {
-                let gateway = admin.gateway.as_ref().ok_or_else(Problem::not_found)?;
                 let (head, body) = request.into_parts();
-                gateway.publish(params.get(0), &head.headers, body).await
+                self.gateway()?.publish(params.get(0), &head.headers, body).await
             }
-            Action::Trace => {
-                let gateway = admin.gateway.as_ref().ok_or_else(Problem::not_found)?;
-                gateway.trace(Query::parse(request.uri().query())?).await
-            }
-            Action::Dead => controls.list(Query::parse(request.uri().query())?).await,
-            Action::Mend(mending) => {
-                controls.mend(mending, Query::parse(request.uri().query())?).await
-            }
+            Action::Trace => self.gateway()?.trace(asked(&request)?).await,
+            Action::Dead => controls.list(asked(&request)?).await,
+            Action::Mend(mending) => controls.mend(mending, asked(&request)?).await,
             Action::Retried => controls.retried().await,
             Action::ShowDead => controls.show(params.get(0)).await,
-            Action::Redrive => controls.redrive(params.get(0), request, &admin.contracts).await,
+            Action::Redrive => controls.redrive(params.get(0), request, &admin.promises).await,
             Action::Drop => controls.discard(params.get(0), &by(&request)?).await,
             Action::Skip => {
                 controls.skip(admin.broker.as_ref(), params.get(0), &by(&request)?).await
@@ -209,6 +205,9 @@ impl Server {
             }
             Action::Pause => pausing::pause(&controls.subscriptions, params.get(0), request).await,
             Action::Resume => pausing::resume(&controls.subscriptions, params.get(0)).await,
+            Action::Forget => {
+                people::forget(admin.promises.sealing.as_ref(), &asked(&request)?).await
+            }
             Action::Switch(switch) => self.turn(switch, params, request).await,
         }
     }
@@ -232,6 +231,10 @@ impl Server {
             }
             Switch::EndFaults => turned(self.switches()?.end_faults(params.get(0))),
         }
+    }
+
+    fn gateway(&self) -> Result<&Gateway, Problem> {
+        self.admin.gateway.as_ref().ok_or_else(Problem::not_found)
     }
 
     fn switches(&self) -> Result<&dyn Switches, Problem> {
@@ -281,10 +284,14 @@ pub(crate) fn problem(error: &events::Error) -> Problem {
     }
 }
 
+/// What is asked behind the path.
+fn asked(request: &Request) -> Result<Query, Problem> {
+    Query::parse(request.uri().query())
+}
+
 /// On whose word: `?by=`, for the note.
 fn by(request: &Request) -> Result<String, Problem> {
-    let query = Query::parse(request.uri().query())?;
-    Ok(query.get("by").unwrap_or("the admin listener").to_owned())
+    Ok(asked(request)?.get("by").unwrap_or("the admin listener").to_owned())
 }
 
 #[cfg(test)]

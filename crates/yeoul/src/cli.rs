@@ -54,6 +54,10 @@ pub(crate) struct BackupArgs {
     /// Where the backup goes: absent, or an empty folder.
     #[arg(value_name = "DIR")]
     pub(crate) folder: PathBuf,
+    /// With the keys of people: without them, what is sealed in its events is told to nobody who has it alone, and with them
+    /// who was forgotten since is known again where it is restored.
+    #[arg(long)]
+    pub(crate) keys: bool,
     #[command(flatten)]
     pub(crate) place: DataArgs,
 }
@@ -230,6 +234,14 @@ pub(crate) enum EventsCommand {
         #[arg(long, value_name = "N", default_value_t = LIMIT_DEFAULT,
             value_parser = clap::value_parser!(u64).range(1..=LIMIT_MAX))]
         limit: u64,
+        #[command(flatten)]
+        place: DataArgs,
+    },
+    /// Throw the key of a person away: what was sealed of him (`events.topics.NAME.pii`) nobody can tell any more, in the
+    /// topics, in outboxes, among dead letters and in backups. Says what that does not reach.
+    Forget {
+        /// Whose: the id that the settings' rules find in an event.
+        person: String,
         #[command(flatten)]
         place: DataArgs,
     },

@@ -7,6 +7,7 @@ mod check;
 mod dead;
 mod doctor;
 mod events;
+mod forget;
 mod mall;
 mod outbox;
 mod partitions;

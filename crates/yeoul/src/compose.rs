@@ -11,6 +11,7 @@ pub(crate) mod loops;
 pub(crate) mod mall;
 mod outboxes;
 mod outside;
+mod people;
 pub(crate) mod ports;
 mod pull;
 pub(crate) mod push;

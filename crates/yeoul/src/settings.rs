@@ -9,6 +9,7 @@ mod file;
 mod look;
 mod mall;
 pub(crate) mod outboxes;
+pub(crate) mod pii;
 mod retention;
 mod schedules;
 mod store;
@@ -55,6 +56,8 @@ pub(crate) struct Topics {
     pub(crate) taken: Vec<Declared>,
     /// What those of them promise that do.
     pub(crate) contracts: gateway::Contracts,
+    /// What is personal in events of those that have such.
+    pub(crate) pii: pii::Rules,
     /// How they are published to and read over HTTP; nothing where neither is.
     pub(crate) over_http: Option<gateway::settings::Events>,
 }
@@ -260,9 +263,11 @@ impl EventSide {
         let named = mentions.by();
         let all = found.or_default(events.declared(&named));
         let (retained, taken) = (found.or_default(events.retained()), events.taken(&all));
-        let topics = Topics { all, retained, taken, contracts, over_http: events.gateway() };
         // In one's own layer a topic may be read over HTTP alone.
         let is_own = mentions.composition.topics.is_empty();
+        let pii = found.or_default(events.pii(is_own));
+        let over_http = events.gateway();
+        let topics = Topics { all, retained, taken, contracts, pii, over_http };
         let mut unused = if is_own { Vec::new() } else { events.unused(&named) };
         unused.extend(events.unchecked());
         let broker = found.or_default(events.broker());

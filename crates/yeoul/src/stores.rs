@@ -21,6 +21,8 @@ use crate::exit::Failure;
 
 /// The log's folder.
 pub(crate) const LOG: &str = "log";
+/// The folder of people's keys, or their schema.
+pub(crate) const PEOPLE: &str = "people";
 /// What names the server that the state is on.
 const HOST: &str = "store";
 /// What describes a backup; without it there is none.
@@ -242,6 +244,11 @@ pub(crate) async fn check_pages(data: &Path) -> Result<(), events::Error> {
         report.damage.into_iter().next().map_or(Ok(()), Err)?;
     }
     Ok(())
+}
+
+/// Whether a store has people's keys: no copy of the others has it by itself.
+pub(crate) fn is_of_people(data: &Path, path: &Path) -> bool {
+    path.parent() == Some(&data.join(PEOPLE))
 }
 
 fn is_log(data: &Path, path: &Path) -> bool {

@@ -4,7 +4,7 @@
 //! service's own file: its rows, and beside them outbox, inbox and parked events. Both stand on
 //! [`plumbing`]: connections, statements, a writing thread that groups, readers beside it, notes of what
 //! was skipped. What is done to whole
-//! files, whichever room they belong to, is [`upkeep`] and [`cut`], above both.
+//! files, whichever room they belong to, is [`upkeep`], [`cut`] and [`erase`](erase()), above both.
 //!
 //! This module and its children are the only place of this crate that names the engine; others say
 //! what they need of it in the words of [`store`](super).
@@ -12,11 +12,13 @@
 pub mod cut;
 #[cfg(test)]
 mod direct;
+mod erase;
 pub(crate) mod log;
 mod plumbing;
 pub(crate) mod state;
 pub mod upkeep;
 
+pub use erase::erase;
 pub use plumbing::numbering::COUNTED;
 pub use plumbing::private::keep_private;
 pub use plumbing::readers::READERS_MAX;

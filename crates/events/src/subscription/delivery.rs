@@ -30,6 +30,7 @@ pub(super) mod run;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::Poll;
 
 use run::{KnownFailure, Run, Trouble};
@@ -40,6 +41,7 @@ use crate::broker::{Offset, Stored};
 use crate::error::Error;
 use crate::event::Event;
 use crate::failure::Failure;
+use crate::opener::Opener;
 use crate::parking::{Retry, Standing, Wait, how_to_skip};
 use crate::partition::Partition;
 use crate::store::expired::{self, Passed};
@@ -54,6 +56,8 @@ pub(super) struct Dispatcher<H> {
     pub(super) handler: H,
     pub(super) retry: Retry,
     pub(super) fault: Option<Fault>,
+    /// What tells the handler what is sealed.
+    pub(super) opener: Option<Arc<dyn Opener>>,
 }
 
 /// What became of a batch.
@@ -151,6 +155,8 @@ enum Sharing {
     Shared,
     /// One for each event, flushed with it.
     Apart,
+    /// The same, to be taken back: why it fails is told to who asks, and kept nowhere.
+    Rehearsed,
 }
 
 impl<H: Handler> Dispatcher<H> {
@@ -299,6 +305,7 @@ impl<H: Handler> Dispatcher<H> {
         sharing: Sharing,
         base: usize,
     ) -> Result<Attempt, Error> {
+        let opened = self.opened(event).await?;
         let before = tx.parts();
         let is_first = before <= base;
         if before >= tx.parts_max() {
@@ -310,7 +317,8 @@ impl<H: Handler> Dispatcher<H> {
             _ => Some(tx.savepoint().await?),
         };
         // Caught inside of the savepoint: a panic is a failure of this event and of no other.
-        let outcome = caught(at_once, self.handle(tx, batch, event, sharing)).await;
+        let told = opened.as_ref().unwrap_or(event);
+        let outcome = caught(at_once, self.handle(tx, batch, told, sharing)).await;
         let outcome = outcome.and_then(|()| sound(tx));
         // Apart from others it would need one more.
         let outcome = outcome.and_then(|()| match savepoint {
@@ -329,8 +337,19 @@ impl<H: Handler> Dispatcher<H> {
         match outcome {
             _ if is_short => Ok(Attempt::OutOfParts),
             Ok(()) => Ok(Attempt::Handled),
+            Err(Failure::Handler(_)) if opened.is_some() && sharing != Sharing::Rehearsed => {
+                Ok(Attempt::Failed(UNSAID.to_owned()))
+            }
             Err(Failure::Handler(reason)) => Ok(Attempt::Failed(reason)),
             Err(Failure::Environment(error)) => Err(error),
+        }
+    }
+
+    /// The event as the handler is told it, where that is not as it is stored.
+    async fn opened(&self, event: &Event) -> Result<Option<Event>, Error> {
+        match &self.opener {
+            None => Ok(None),
+            Some(opener) => opener.open(event).await,
         }
     }
 
@@ -347,7 +366,7 @@ impl<H: Handler> Dispatcher<H> {
         self.handler.handle(batch, tx, event).await?;
         match sharing {
             Sharing::Shared => Ok(()),
-            Sharing::Apart => Ok(self.handler.flush(batch, tx).await?),
+            Sharing::Apart | Sharing::Rehearsed => Ok(self.handler.flush(batch, tx).await?),
         }
     }
 
@@ -359,7 +378,7 @@ impl<H: Handler> Dispatcher<H> {
     ) -> Result<Option<String>, Error> {
         self.handler.begin(tx).await?;
         let mut batch = H::Batch::default();
-        match self.attempt(tx, &mut batch, event, Sharing::Apart, 0).await? {
+        match self.attempt(tx, &mut batch, event, Sharing::Rehearsed, 0).await? {
             Attempt::Handled => Ok(None),
             Attempt::Failed(reason) => Ok(Some(reason)),
             Attempt::OutOfParts => {
@@ -421,6 +440,10 @@ impl<H: Handler> Dispatcher<H> {
         }
     }
 }
+
+/// What is kept of why a handler failed that was told what is sealed: its own words may repeat it.
+const UNSAID: &str = "it failed, and why is not kept, because it was told what is sealed in the event; a rehearsal says it: \
+     yeoul dead redrive ID --dry-run";
 
 /// Work that went on after a statement had failed, where that takes all of it back, is a failure of its own: it would be
 /// the same the next time.

@@ -8,6 +8,7 @@ use chassis::http::asked::Asked;
 use chassis::http::fields::Fields;
 use chassis::settings::text::{Period, Span};
 use events::Topic;
+use events::event::incoming::Wrong;
 use events::schedules::cron::Cron;
 use events::schedules::moment::{Moment, Zone};
 use events::schedules::{Said, Schedule};
@@ -22,7 +23,7 @@ use serde_json::{Map, Value, json};
 const UTC: &str = "UTC";
 
 /// A name and a moment for the event that is looked at before it is kept.
-const TRIED: &str = "1";
+pub(super) const TRIED: &str = "1";
 
 /// The data as it was written: numbers and all.
 #[derive(Deserialize)]
@@ -55,6 +56,14 @@ pub(super) fn read(
     fields.only(&asked());
     fields.finish()?;
     said.ok_or_else(|| Problem::bad_request("the body says no schedule"))
+}
+
+/// What is wrong with a schedule's event, sealed.
+pub(super) fn refused(wrong: Vec<Wrong>) -> Problem {
+    let refused = Problem::bad_request("the schedule's event cannot be kept, see `errors`");
+    wrong.into_iter().fold(refused, |refused, Wrong { field, reason, limit }| {
+        refused.field(field, reason, limit.map(Into::into))
+    })
 }
 
 /// The members of such a body.

@@ -178,7 +178,7 @@ impl World {
             identity: "x".to_owned(),
             broker: log.clone(),
             takers: gateway::Takers::Log(log.clone()),
-            contracts: gateway::Contracts::new(),
+            promises: gateway::Promises::default(),
             desks: gateway::Desks::new(),
             schedules: None,
             app,

@@ -29,7 +29,10 @@ pub(super) fn backup(args: &BackupArgs) -> Result<(), Failure> {
     must_have_its_events(data)?;
     // Beside a running process its lock is its own; a resting folder is held meanwhile.
     let running = Folder::holder(data).is_some();
-    let stores = stores::databases(data);
+    let mut stores = stores::databases(data);
+    let all = stores.len();
+    stores.retain(|store| args.keys || !stores::is_of_people(data, store));
+    let has_keys = stores.len() == all;
     if stores.is_empty() {
         let says = format!("there is no data to back up. folder=`{}`", data.display());
         return Err(Failure::environment(says, "name the folder of a process with --data"));
@@ -44,10 +47,15 @@ pub(super) fn backup(args: &BackupArgs) -> Result<(), Failure> {
     manifest.write(unfinished.path()).map_err(files::disk)?;
     unfinished.finish(target)?;
     files::say(&format!(
-        "backed up {count} files, {bytes} bytes, as of {made}: {}",
-        target.display()
+        "backed up {count} files, {bytes} bytes, as of {made}: {}{}",
+        target.display(),
+        if has_keys { "" } else { WITHOUT_KEYS }
     ))
 }
+
+/// Said where people's keys were left out.
+const WITHOUT_KEYS: &str = "\nthe keys of people are not in it (--keys): restored without them, what is sealed in its events is \
+     forgotten";
 
 /// Refuses a folder whose events are with a broker in processes of its own: no moment here is one there.
 fn must_have_its_events(data: &Path) -> Result<(), Failure> {

@@ -1,5 +1,5 @@
 //! `yeoul events`: `tail`, a topic's events as they are, and `place`, from where a subscription reads on,
-//! both beside a running process; `publish`, `pause` and `resume`, `trace`, `skip` and `partitions`, see there.
+//! both beside a running process; `publish`, `pause` and `resume`, `trace`, `forget`, `skip` and `partitions`, see there.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 
 use super::ask::{self, Process};
 use super::skip::{self, who};
-use super::{partitions, pausing, print, publish, trace};
+use super::{forget, partitions, pausing, print, publish, trace};
 use crate::cli::EventsCommand;
 use crate::exit::Failure;
 
@@ -42,6 +42,7 @@ pub(super) fn run(command: EventsCommand) -> Result<(), Failure> {
         EventsCommand::Trace { id, since, limit, place } => {
             trace::run(&id, since.as_deref(), limit, &place.data)
         }
+        EventsCommand::Forget { person, place } => forget::run(&person, &place.data),
         EventsCommand::Skip { name, place } => skip::run(&name, &place.data),
     }
 }

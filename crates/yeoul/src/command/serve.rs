@@ -10,7 +10,7 @@ use crate::settings::{self, Base};
 pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
     chassis::telemetry::start();
     let mut plan = settings::checked(Base::Nothing, Some(&args.config), &args.process)?;
-    if plan.gateway.has_session() {
+    if plan.gateway.has_session() || !plan.topics.pii.is_empty() {
         plan.sealing = sealing::key(plan.host.as_ref())?;
     }
     let folder = process::folder(&plan.data)?;

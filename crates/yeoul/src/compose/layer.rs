@@ -18,7 +18,7 @@ use events::local::Log;
 use events::schedules::Schedules;
 use events::store::{Host, LeftOut, Promise};
 use events::{Broker, Control, Database, Retry, relay};
-use gateway::{AppFiles, Components, Contracts, Gateway, Takers};
+use gateway::{AppFiles, Components, Gateway, Promises, Takers};
 use serde_json::{Value, json};
 use tracing::{info, warn};
 use views::{Definitions, Look, Server, Views};
@@ -29,6 +29,7 @@ use super::loops::Loops;
 use super::outboxes;
 use super::outside;
 use super::outside::taking::Taking;
+use super::people;
 use super::ports::Ports;
 use super::push::{Pushed, Pushing, Stops};
 use super::retention;
@@ -46,6 +47,7 @@ use crate::app;
 use crate::exit::Failure;
 use crate::process::{self, DRAIN};
 use crate::settings::Checked;
+use crate::settings::subscriptions::Elsewhere;
 use crate::stores;
 
 use folds::Interruptions;
@@ -101,8 +103,8 @@ pub(crate) struct Stores {
     log: Option<Arc<Log>>,
     /// Who stores what is published from outside.
     takers: Takers,
-    /// What topics promise that do.
-    contracts: Contracts,
+    /// What is promised of topics' events.
+    promises: Promises,
     /// What is published at a time to come, once it is open.
     schedules: Option<Schedules>,
     /// Whether what the broker has was compared with the folder.
@@ -139,7 +141,7 @@ impl Stores {
         store::fits(data, host)?;
         // First of all: another broker may leave its marks in the folder.
         let taken = &events.topics.taken;
-        let contracts = events.topics.contracts.clone();
+        let promises = Promises { contracts: events.topics.contracts.clone(), sealing: None };
         outside::left::refuse(data, host, taken).await?;
         // The broker before the views: it knows how many partitions each topic has, and refuses another number
         // before anything was changed.
@@ -153,7 +155,18 @@ impl Stores {
         store::note(data, host)?;
         let promise = store::promise(host).await?;
         let schedules = None;
-        Ok(Stores { broker, log, takers, contracts, schedules, is_compared, promise, views })
+        Ok(Stores { broker, log, takers, promises, schedules, is_compared, promise, views })
+    }
+
+    /// Opens who has events delivered elsewhere, or fetches them.
+    pub(crate) async fn pushing(
+        &self,
+        data: &Path,
+        host: Option<&Host>,
+        subscriptions: Vec<Elsewhere>,
+    ) -> Result<Option<Pushing>, Failure> {
+        let sealing = self.promises.sealing.as_ref();
+        Pushing::open(data, host, subscriptions, &self.broker, sealing).await
     }
 }
 
@@ -228,20 +241,20 @@ impl Layer {
         let events = Events { topics, broker, services: &services, may_be_away: true };
         let mut stores = Stores::open(folder.path(), host, VIEWS, events, presentation).await?;
         stores.schedules = schedules::open(folder.path(), host, plan.schedules).await?;
+        let outer = plan.sealing.as_ref();
+        stores.promises.sealing = people::open(folder.path(), host, outer, &topics.pii).await?;
         let takers = stores.takers.clone();
         let taking = Taking::of(&stores.takers, stores.is_compared || host.is_some());
         let tables = outboxes::open(&plan.outboxes).await?;
         let outboxes = tables.iter().cloned().chain(taking.databases());
-        let pushing =
-            Pushing::open(folder.path(), host, plan.subscriptions, &stores.broker).await?;
+        let pushing = stores.pushing(folder.path(), host, plan.subscriptions).await?;
         note_admin(&mut folder, ports.admin.address())?;
         let verifier = Verifier::of(&plan.issuer);
-        let ended = verifier.ended().clone();
-        let storage = Storage::of(host, plan.sealing.as_ref());
+        // Other gateways may end sign-ins in the same place.
+        let ended = plan.gateway.has_session().then(|| verifier.ended().clone());
+        let storage = Storage::of(host, outer);
         let identity = Identity::open(&folder, storage, &plan.gateway, verifier).await?;
         identity.fits(&folder, host, stores.has_own_log()).await?;
-        // Other gateways may end sign-ins in the same place.
-        let ended = identity.sessions.is_some().then_some(ended);
         let shown = plan.shown.clone();
         let mut layer = Layer::start(plan.gateway, &ports, stores, identity, folder, app, pushing)?;
         (layer.outboxes, layer.goes_on_alone) = (outboxes.collect(), true);
@@ -289,7 +302,7 @@ impl Layer {
                 identity: identity.name,
                 broker,
                 takers: stores.takers,
-                contracts: stores.contracts,
+                promises: stores.promises,
                 desks: pushing.as_ref().map(Pushing::desks).unwrap_or_default(),
                 schedules: stores.schedules.clone(),
                 app,
@@ -397,7 +410,7 @@ impl Layer {
             goes_on_alone: self.goes_on_alone,
             store: self.promise.clone(),
             controls,
-            contracts: self.gateway.contracts().clone(),
+            promises: self.gateway.promises().clone(),
             logs: self.logs.clone(),
             guards: Box::new(move || gateway.guards()),
             views: Box::new(move || views_json(&views)),
@@ -463,6 +476,7 @@ impl Layer {
         stores.extend(self.remembering.as_ref().map(Remembering::database));
         stores.extend_from_slice(&self.outboxes);
         stores.extend(self.schedules.as_ref().map(Schedules::database));
+        stores.extend(self.gateway.sealing().map(|it| it.keyring().database()));
         stores.extend(self.pushing.as_ref().map(Pushing::database));
         // At once: a server that is silent holds all of them up alike.
         tokio::join!(process::close(stores), self.end_views());

@@ -34,7 +34,6 @@ use super::layer::folds::Interruptions;
 use super::layer::{self, Layer, Presentation, Stores};
 use super::loops::Loops;
 use super::ports::Ports;
-use super::push::Pushing;
 use super::sessions::{self, Identity, Storage};
 use super::vouch;
 use crate::admin::Admin;
@@ -109,8 +108,7 @@ impl Mall {
         let storage = Storage::of(host, plan.sealing.as_ref());
         let identity = Identity::open(&folder, storage, &plan.gateway, verifier).await?;
         identity.fits(&folder, host, stores.has_own_log()).await?;
-        let pushing =
-            Pushing::open(folder.path(), host, plan.subscriptions, &stores.broker).await?;
+        let pushing = stores.pushing(folder.path(), host, plan.subscriptions).await?;
         let layer = Layer::start(plan.gateway, &ports, stores, identity, folder, app, pushing)?;
         let open = OpenMall { layer, services, faults: &faults };
         open.run(&components, &plan.topics.all, listeners).await?.open(&faults, plan.shown, ports)

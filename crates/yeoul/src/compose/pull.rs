@@ -6,8 +6,9 @@ use std::sync::atomic::Ordering;
 use chassis::chance;
 use chassis::telemetry::Metrics;
 use events::deliveries::Timing;
-use events::deliveries::pull::{Counts, Desk, Leases};
-use events::{Broker, Control, Database, Topic};
+use events::deliveries::pull::{Counts, Leases};
+use events::{Broker, Control, Database, Opener, Topic};
+use gateway::Lender;
 
 /// Bytes of a lease's token: nobody guesses one.
 const TOKEN_BYTES: usize = 18;
@@ -16,6 +17,7 @@ const TOKEN_BYTES: usize = 18;
 pub(super) struct Fetched {
     name: String,
     leases: Leases,
+    opener: Option<Arc<dyn Opener>>,
 }
 
 impl Fetched {
@@ -29,12 +31,18 @@ impl Fetched {
         let full_name = format!("{name}.{topic}");
         let draw = Arc::new(|| chance::token(TOKEN_BYTES));
         let leases = Leases::new(&full_name, topic, database, broker, timing, draw);
-        Fetched { name, leases }
+        Fetched { name, leases, opener: None }
+    }
+
+    /// The same, who is told what is sealed.
+    pub(super) fn opened_by(self, opener: Option<Arc<dyn Opener>>) -> Fetched {
+        Fetched { opener, ..self }
     }
 
     /// Where one asks it, by the name that the settings have.
-    pub(super) fn desk(&self) -> (String, Desk) {
-        (self.name.clone(), self.leases.desk())
+    pub(super) fn desk(&self) -> (String, Lender) {
+        let lender = Lender { desk: self.leases.desk(), opener: self.opener.clone() };
+        (self.name.clone(), lender)
     }
 
     pub(super) fn control(&self) -> Control {

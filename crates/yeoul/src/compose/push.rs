@@ -12,8 +12,9 @@ use chassis::telemetry::Metrics;
 use chassis::{chance, clock, folder};
 use events::deliveries::{Deliveries, TABLES, Timing};
 use events::store::{Host, Location};
-use events::{Broker, Database, Topic};
+use events::{Broker, Database, Opener, Topic};
 use gateway::Desks;
+use privacy::Sealing;
 use push::{Meters, Subscriber};
 use tokio_util::task::TaskTracker;
 
@@ -55,6 +56,8 @@ struct PushedTo {
     topic: Topic,
     timing: Timing,
     receiver: push::Settings,
+    /// What tells him what is sealed, if he may know.
+    opener: Option<Arc<dyn Opener>>,
 }
 
 /// What is to be run, and what it tells.
@@ -71,6 +74,7 @@ impl Pushing {
         host: Option<&Host>,
         subscriptions: Vec<Elsewhere>,
         broker: &Arc<dyn Broker>,
+        sealing: Option<&Sealing>,
     ) -> Result<Option<Pushing>, Failure> {
         if subscriptions.is_empty() {
             return Ok(None);
@@ -92,21 +96,32 @@ impl Pushing {
             fetched: Vec::new(),
             running: TaskTracker::new(),
         };
-        subscriptions.into_iter().for_each(|subscription| pushing.add(subscription, broker));
+        let add = |it: Elsewhere| {
+            let opener =
+                sealing.filter(|_| it.is_told).and_then(|sealing| sealing.opener(&it.topic));
+            pushing.add(it, broker, opener);
+        };
+        subscriptions.into_iter().for_each(add);
         Ok(Some(pushing))
     }
 
-    fn add(&mut self, subscription: Elsewhere, broker: &Arc<dyn Broker>) {
-        let Elsewhere { name, topic, pace, way } = subscription;
+    fn add(
+        &mut self,
+        subscription: Elsewhere,
+        broker: &Arc<dyn Broker>,
+        opener: Option<Arc<dyn Opener>>,
+    ) {
+        let Elsewhere { name, topic, pace, way, .. } = subscription;
         let timing = Timing { pace, clock: clock::component(), jitter: Arc::new(chance::jitter) };
         match way {
             Way::Push(receiver) => {
                 let receiver = *receiver;
-                self.pushed.push(PushedTo { name, topic, timing, receiver });
+                self.pushed.push(PushedTo { name, topic, timing, receiver, opener });
             }
             Way::Pull => {
                 let (database, broker) = (self.database.clone(), Arc::clone(broker));
-                self.fetched.push(Fetched::new(name, topic, database, broker, timing));
+                self.fetched
+                    .push(Fetched::new(name, topic, database, broker, timing).opened_by(opener));
             }
         }
     }
@@ -143,10 +158,10 @@ impl Pushing {
             let run = fetched.run(async move { stop.stopped().await });
             pushed.loops.run.push(Box::pin(self.running.track_future(run)));
         }
-        for PushedTo { name, topic, timing, receiver } in &self.pushed {
+        for PushedTo { name, topic, timing, receiver, opener } in &self.pushed {
             let full_name = format!("{name}.{topic}");
             let meters = Meters::of(metrics, &full_name);
-            let subscriber = Subscriber::new(receiver.clone(), meters);
+            let subscriber = Subscriber::new(receiver.clone(), meters).opened_by(opener.clone());
             pushed.logs.insert(name.clone(), subscriber.log());
             let (database, broker) = (self.database.clone(), Arc::clone(broker));
             let deliveries = Deliveries::new(

@@ -54,6 +54,9 @@ pub(super) struct SubscriptionEntry {
     attempts: u32,
     #[serde(default = "backoff")]
     backoff: Span,
+    /// Whether he is told what is sealed.
+    #[serde(default)]
+    unseal: bool,
     concurrency: Option<usize>,
     timeout: Option<Span>,
     /// The variables of the environment that have the keys.
@@ -82,6 +85,8 @@ pub(crate) struct Elsewhere {
     /// What the settings call it.
     pub(crate) name: String,
     pub(crate) topic: Topic,
+    /// Whether he is told what is sealed.
+    pub(crate) is_told: bool,
     pub(crate) pace: Pace,
     pub(crate) way: Way,
 }
@@ -110,6 +115,8 @@ impl SubscriptionEntry {
 pub(super) struct Section<'w> {
     pub(super) written: &'w BTreeMap<String, SubscriptionEntry>,
     pub(super) allow: &'w [String],
+    /// Whether something of a topic is sealed.
+    pub(super) has_pii: &'w dyn Fn(&Topic) -> bool,
     /// Receivers on this machine are allowed without being named.
     pub(super) is_one_machine: bool,
     /// Whose subscriptions there are already.
@@ -139,7 +146,12 @@ pub(super) fn compile(
         let Some(Declared { topic, .. }) = topic else { continue };
         let way = way(written, &allowed, &under, &mut mistakes);
         let pace = pace(written, &under, &mut mistakes);
-        let of = |way| Elsewhere { name: name.clone(), topic: topic.clone(), pace, way };
+        let is_told = written.unseal;
+        if is_told && !(section.has_pii)(topic) {
+            let says = format!("nothing of `{topic}` is sealed: `events.topics.{topic}.pii`");
+            mistakes.at(&["events", "subscriptions", name, "unseal"]).note(says);
+        }
+        let of = |way| Elsewhere { name: name.clone(), topic: topic.clone(), is_told, pace, way };
         all.extend(way.map(of));
     }
     let found = mistakes.found();

@@ -14,6 +14,7 @@ use events::{Declared, Partitions, Retention, Topic};
 use gateway::Contracts;
 use gateway::settings::EVENTS_PATH;
 use mistakes::{Mistake, Mistakes};
+use privacy::RuleEntry;
 use serde::Deserialize;
 use views::Definitions;
 use views::settings::View;
@@ -21,6 +22,7 @@ use views::settings::View;
 use super::composition::Composition;
 use super::contracts;
 use super::outboxes::{self, NamedTopic, Outbox};
+use super::pii;
 use super::retention::{Retain, WrongRetain};
 use super::schedules::{Around, SchedulesEntry};
 use super::store;
@@ -78,6 +80,9 @@ struct Declaration {
     retain: Option<Retain>,
     /// Where the schemas of its events are, a file for each type: a folder, from where the settings are.
     schemas: Option<PathBuf>,
+    /// What is personal in its events, and sealed.
+    #[serde(default)]
+    pii: Vec<RuleEntry>,
 }
 
 fn one() -> i64 {
@@ -271,6 +276,22 @@ impl Events {
         warned.collect()
     }
 
+    /// What is personal in topics' events; `is_layer` where no service is in this process.
+    ///
+    /// # Errors
+    /// Every mistake.
+    pub(super) fn pii(&self, is_layer: bool) -> Result<pii::Rules, Vec<Mistake>> {
+        let of_outboxes: BTreeMap<String, Vec<&str>> =
+            self.inserted().map(|NamedTopic { topic, path }| (topic, path)).collect();
+        let written = self.topics.iter().filter(|(_, it)| !it.pii.is_empty());
+        let written = written.map(|(topic, it)| pii::Written {
+            topic,
+            entries: &it.pii,
+            outbox: of_outboxes.get(topic).map(|path| path.join(".")),
+        });
+        pii::compile(written, is_layer)
+    }
+
     /// Topics that say what their events are, and in which folder.
     fn promising(&self) -> impl Iterator<Item = (&String, &PathBuf)> {
         self.topics.iter().filter_map(|(name, it)| Some((name, it.schemas.as_ref()?)))
@@ -301,8 +322,11 @@ impl Events {
         topics: &[Declared],
         composition: &Composition,
     ) -> Result<Vec<Elsewhere>, Vec<Mistake>> {
+        let has_pii =
+            |topic: &Topic| self.topics.get(topic.as_str()).is_some_and(|it| !it.pii.is_empty());
         let section = subscriptions::Section {
             written: &self.subscriptions,
+            has_pii: &has_pii,
             allow: &self.allow,
             is_one_machine: !composition.topics.is_empty(),
             services: &composition.services,

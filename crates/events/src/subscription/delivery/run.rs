@@ -170,7 +170,7 @@ impl<'d, H: Handler> Run<'d, H> {
             // Gathered, and flushed with the others at the end.
             (Sharing::Shared, Attempt::Handled) => {}
             // Flushed already.
-            (Sharing::Apart, Attempt::Handled) => {
+            (Sharing::Apart | Sharing::Rehearsed, Attempt::Handled) => {
                 self.batches.push(std::mem::take(&mut self.batch));
             }
             // Half of what the failed one gathered may be in the scratch of all, or its rows stand with the others':
@@ -215,6 +215,8 @@ impl<'d, H: Handler> Run<'d, H> {
                 Err(Failure::Environment(error)) => return Err(error.into()),
                 Err(Failure::Handler(reason)) => {
                     let subscription = &self.dispatcher.name;
+                    // Its words may repeat what it was told.
+                    let reason = self.dispatcher.opener.is_none().then_some(reason);
                     tracing::warn!(subscription, reason, "a flush failed; delivering one by one");
                     return Err(Trouble::Apart(None));
                 }

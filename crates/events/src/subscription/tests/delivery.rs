@@ -119,7 +119,8 @@ async fn a_second_copy_at_another_offset_changes_nothing() {
         event: stamped("order", "a", number),
     };
     let handler = bench.orders.clone();
-    let dispatcher = Dispatcher { name: "p".to_owned(), handler, retry: RETRY, fault: None };
+    let name = "p".to_owned();
+    let dispatcher = Dispatcher { name, handler, retry: RETRY, fault: None, opener: None };
     let events = [copy(1, 1), copy(2, 2), copy(1, 3), copy(2, 4), copy(3, 5)];
     let given = (dispatcher, events, RunMode::shared(false));
     let work = bench.database.write(given, |(dispatcher, events, mode), tx| {
@@ -137,7 +138,7 @@ async fn who_lost_a_partition_without_hearing_of_it_commits_nothing_late() {
     let (slow, other) = (bench.orders.clone(), Orders::default());
     let deliver = |handler: &Orders, after: u64, numbers: std::ops::RangeInclusive<u64>| {
         let (name, handler) = ("product.order".to_owned(), handler.clone());
-        let dispatcher = Dispatcher { name, handler, retry: RETRY, fault: None };
+        let dispatcher = Dispatcher { name, handler, retry: RETRY, fault: None, opener: None };
         let events: Vec<_> = numbers
             .map(|number| crate::broker::Stored {
                 offset: Offset(number),

@@ -8,6 +8,8 @@ use crate::parking::PARKED_MAX;
 mod delivery;
 #[path = "model.rs"]
 mod model;
+#[path = "opened.rs"]
+mod opened;
 #[path = "parking.rs"]
 mod parking;
 

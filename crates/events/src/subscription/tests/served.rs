@@ -10,6 +10,8 @@ mod parts;
 mod delivery;
 #[path = "model.rs"]
 mod model;
+#[path = "opened.rs"]
+mod opened;
 #[path = "parking.rs"]
 mod parking;
 

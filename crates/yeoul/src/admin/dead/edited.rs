@@ -6,9 +6,11 @@
 use chassis::http::query::Query;
 use chassis::http::{Problem, Request, Response, empty, json};
 use events::parking::Edited;
-use events::{Error, Event};
-use gateway::Contracts;
+use events::{Error, Event, Topic};
+use gateway::Promises;
 use http::StatusCode;
+use privacy::sealing::Already;
+use privacy::{Refused, Sealing};
 use serde_json::json;
 use serde_json::value::RawValue;
 
@@ -22,7 +24,7 @@ impl Controls {
         &self,
         id: &str,
         request: Request,
-        contracts: &Contracts,
+        promises: &Promises,
     ) -> Result<Response, Problem> {
         let mut query = Query::parse(request.uri().query())?;
         query.only(&["dry_run", "edit", "by"]);
@@ -31,9 +33,9 @@ impl Controls {
         let by = query.get("by").unwrap_or("the admin listener").to_owned();
         query.finish()?;
         let given = BodyRequest::read(request).await?;
-        let data = is_edit.then(|| data(&given)).transpose()?;
-        if let Some(data) = &data {
-            self.check_data(contracts, id, data).await?;
+        let mut data = is_edit.then(|| data(&given)).transpose()?;
+        if let Some(data) = &mut data {
+            self.look_at(promises, id, data).await?;
         }
         match (is_dry, data) {
             (true, data) => answer(self.rehearse(id, data).await, id, is_dry),
@@ -45,18 +47,28 @@ impl Controls {
         }
     }
 
-    /// Whether these are data that the letter's topic has: no reader is to handle what nobody could publish.
-    async fn check_data(
+    /// Whether these are data that the letter's topic has: no reader is to handle what nobody could publish. What is
+    /// personal in them is sealed then, as it was in its own; what was taken from there is.
+    async fn look_at(
         &self,
-        contracts: &Contracts,
+        promises: &Promises,
         id: &str,
-        data: &RawValue,
+        data: &mut Box<RawValue>,
     ) -> Result<(), Problem> {
         for control in &self.subscriptions {
-            let event = control.dead_event(id).await.map_err(|error| problem(&error))?;
-            if let Some(event) = event.filter(Event::is_json) {
-                return gateway::check_data(contracts, control.topic(), &event.kind, data);
+            let letter = control.dead_event(id).await.map_err(|error| problem(&error))?;
+            let Some(letter) = letter.filter(Event::is_json) else { continue };
+            let (topic, edited) = (control.topic(), Event { data: data.clone(), ..letter });
+            let told = match &promises.sealing {
+                None => None,
+                Some(sealing) => sealing.opened(topic, &edited).await.map_err(|it| problem(&it))?,
+            };
+            let told = told.as_ref().unwrap_or(&edited);
+            gateway::check_data(&promises.contracts, topic, &told.kind, &told.data)?;
+            if let Some(sealing) = &promises.sealing {
+                *data = sealed(sealing, topic, edited).await?;
             }
+            return Ok(());
         }
         Ok(())
     }
@@ -103,6 +115,18 @@ impl Controls {
         }
         Ok(serde_json::Value::Null)
     }
+}
+
+/// The data of an event, sealed; what is sealed in them already stays so.
+async fn sealed(sealing: &Sealing, topic: &Topic, edited: Event) -> Result<Box<RawValue>, Problem> {
+    let mut events = [edited];
+    let sealed = sealing.seal(topic, &mut events, Already::Kept).await;
+    sealed.map_err(|refused| match refused {
+        Refused::Event { field, says, .. } => Problem::bad_field(&field, says),
+        Refused::Keys(error) => problem(&error),
+    })?;
+    let [Event { data, .. }] = events;
+    Ok(data)
 }
 
 /// The data of a body.

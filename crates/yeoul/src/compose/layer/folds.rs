@@ -87,6 +87,8 @@ impl Layer {
                 retry,
                 clock::component(),
             );
+            let opener = self.gateway.sealing().and_then(|sealing| sealing.opener(topic));
+            let subscription = subscription.opened_by(opener);
             self.views.attach(subscription.control()).await;
             subscriptions.push(subscription);
         }

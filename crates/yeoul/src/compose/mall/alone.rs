@@ -15,7 +15,7 @@ use chassis::telemetry::Metrics;
 use events::store::Promise;
 use events::subscription::Control;
 use events::{Broker, relay};
-use gateway::{AppFiles, Contracts, Desks, Gateway, Takers};
+use gateway::{AppFiles, Desks, Gateway, Promises, Takers};
 use mall::{Endpoint, Faults, Name};
 use serde_json::{Value, json};
 use tracing::{info, warn};
@@ -207,7 +207,8 @@ impl OpenService {
         let schedules = service.scheduling(&faults).into_iter().collect();
         let (subscriptions, relays_of) = (controls.clone(), relays.clone());
         let stuck = Controls { subscriptions, relays: relays_of, schedules };
-        let stores = AdminStores { broker, promise, contracts: plan.topics.contracts };
+        let promises = Promises { contracts: plan.topics.contracts, sealing: None };
+        let stores = AdminStores { broker, promise, promises };
         let admin = equipment.admin(plan.shown, stores, stuck, switches);
         equipment.serve(ports.guard, ports.admin, &admin)?;
         // Last: whatever a loop may meet is there, and the ports answer while it catches up.
@@ -231,7 +232,7 @@ impl OpenService {
 struct AdminStores {
     broker: Arc<dyn Broker>,
     promise: Promise,
-    contracts: Contracts,
+    promises: Promises,
 }
 
 impl Equipment {
@@ -251,7 +252,7 @@ impl Equipment {
             identity: String::new(),
             broker,
             takers: Takers::Nobody,
-            contracts: Contracts::new(),
+            promises: Promises::default(),
             desks: Desks::new(),
             schedules: None,
             app: AppFiles::new(Vec::new()),
@@ -282,7 +283,7 @@ impl Equipment {
             goes_on_alone: false,
             store: stores.promise,
             controls,
-            contracts: stores.contracts,
+            promises: stores.promises,
             logs: Logs::new(),
             guards: Box::new(move || guard.guards()),
             views: Box::new(|| json!({ "pages": [], "staleSince": null, "stale": [] })),

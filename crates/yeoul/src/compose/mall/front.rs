@@ -22,7 +22,6 @@ use crate::compose::ended;
 use crate::compose::layer::{self, Layer, Presentation, Stores, VIEWS};
 use crate::compose::loops::Loops;
 use crate::compose::ports::Ports;
-use crate::compose::push::Pushing;
 use crate::compose::sessions::{self, Identity, Storage};
 use crate::compose::vouch;
 use crate::exit::Failure;
@@ -94,9 +93,7 @@ impl Front {
         let schemas: Vec<_> = own.into_iter().chain([Name::Account.as_str()]).collect();
         // With the gateways, of which there is one at least.
         let pushing = match kind {
-            Kind::Gateway => {
-                Pushing::open(folder.path(), host, plan.subscriptions, &stores.broker).await?
-            }
+            Kind::Gateway => stores.pushing(folder.path(), host, plan.subscriptions).await?,
             Kind::Pages => None,
         };
         let mut layer = Layer::start(plan.gateway, &ports, stores, identity, folder, app, pushing)?;
