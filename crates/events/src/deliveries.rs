@@ -31,6 +31,7 @@ pub mod pull;
 mod retries;
 mod round;
 mod settlement;
+mod turns;
 mod window;
 
 #[cfg(test)]
@@ -42,6 +43,7 @@ use std::sync::Arc;
 use crate::Clock;
 use crate::broker::Broker;
 use crate::event::Event;
+use crate::share::ShareBy;
 use crate::store::database::Database;
 use crate::store::location::Tables;
 use crate::store::{
@@ -54,7 +56,7 @@ use delivery_loop::DeliveryLoop;
 use round::Recipient;
 
 pub use pace::{PAUSE_MAX, Pace};
-pub use window::{WINDOW_BYTES_MAX, WINDOW_EVENTS_MAX};
+pub use window::{SHARED_WINDOW_EVENTS_MAX, WINDOW_BYTES_MAX, WINDOW_EVENTS_MAX};
 
 /// The tables that its database has beside those of any subscription.
 pub const TABLES: Tables = Tables {
@@ -130,6 +132,13 @@ impl<R: Receiver> Deliveries<R> {
         let mut context = Context::new(name, topic, database, broker, timing.clock.clone());
         context.shared = true;
         Deliveries { receiver: Arc::new(receiver), timing, context }
+    }
+
+    /// Has each share its turn, of the events that are read ahead.
+    #[must_use]
+    pub fn by_share(mut self, by: ShareBy) -> Deliveries<R> {
+        self.context.share = Some(Arc::new(by));
+        self
     }
 
     /// A handle for whoever watches and mends it, as of any subscription.

@@ -103,6 +103,8 @@
 //! | events pending in an outbox | [`store::OUTBOX_WAITING_MAX`] | the service refuses to publish |
 //! | schedules that wait, and how far ahead | [`schedules::Limits`] | refused |
 //! | events parked by a subscription | [`parking::PARKED_MAX`] | it takes no new ones |
+//! | events read ahead of a place, whose turns go by shares | [`deliveries::SHARED_WINDOW_EVENTS_MAX`], [`deliveries::WINDOW_BYTES_MAX`] of a partition | it reads on once some are settled |
+//! | a value by which shares are told apart | [`share::SHARE_BYTES_MAX`] | its beginning counts |
 //! | events marked as passed for their deadline | 1,000 of a subscription | the oldest are forgotten; all are counted |
 //! | notes on what was stepped over | [`skipped::SKIPPED_MAX`] | nothing more is skipped |
 //!
@@ -127,6 +129,7 @@ pub mod partition;
 pub mod position;
 pub mod relay;
 pub mod schedules;
+pub mod share;
 pub mod skipped;
 pub mod store;
 pub mod subscription;

@@ -32,7 +32,8 @@ use crate::topic::Topic;
 /// Events one subscription parks; at the limit it takes no new events, and its status shows why.
 ///
 /// Deliveries elsewhere ([`deliveries`](crate::deliveries)) read ahead: of each partition up to
-/// [`WINDOW_EVENTS_MAX`](crate::deliveries::WINDOW_EVENTS_MAX) come on top, where what was read ahead is of keys that fail.
+/// [`WINDOW_EVENTS_MAX`](crate::deliveries::WINDOW_EVENTS_MAX) come on top, where what was read ahead is of keys that fail
+/// (where shares have their turns, [`SHARED_WINDOW_EVENTS_MAX`](crate::deliveries::SHARED_WINDOW_EVENTS_MAX)).
 ///
 /// Few keys that fail never get there. A handler that fails at everything does, and then stops: going on, it would move
 /// the whole topic into a table, where each event has to be redriven by hand. Once the handler is mended and what is

@@ -15,6 +15,8 @@ mod instances;
 mod languages;
 #[path = "pull/refusals.rs"]
 mod refusals;
+#[path = "pull/shares.rs"]
+mod shares;
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};

@@ -285,6 +285,35 @@ fn a_receiver_who_is_away_is_left_alone_and_catches_up() {
 }
 
 #[test]
+fn who_orders_once_is_not_behind_all_of_who_orders_often() {
+    let receiver = Receiver::new();
+    let members = "concurrency: 1, share: event.customerId";
+    let Some(pushing) = Pushing::to(&receiver, members) else { return };
+    let Pushing { mall, who, product } = &pushing;
+    let operate = |verb: &str| {
+        let path = format!("/admin/subscriptions/mail.order/{verb}");
+        mall.at("admin", "POST", &path).send().expect(204);
+    };
+    operate("pause");
+    let often: Vec<u64> = (0..8).map(|_| pushing.order()).collect();
+    let once = mall.order(&mall.customer(), *product, 1).id;
+    for order in often.iter().chain([&once]) {
+        mall.await_order(*order, "OrderPlaced");
+    }
+    let before = receiver.got().len();
+    operate("resume");
+    pushing.arrived(&receiver, once);
+    let got = receiver.got()[before..].to_vec();
+    let of = |order: u64| got.iter().position(|it| it.key() == order.to_string());
+    // One turn of his, one of those that name no customer, and whatever was read before the rest.
+    assert!(
+        of(once) < of(often[3]),
+        "{who:?}: {:?}",
+        got.iter().map(Delivered::key).collect::<Vec<_>>()
+    );
+}
+
+#[test]
 fn what_is_tried_again_is_listed_with_its_next_attempt() {
     let receiver = Receiver::new();
     let Some(pushing) = Pushing::to(&receiver, "attempts: 5, backoff: 5m") else { return };
@@ -320,6 +349,9 @@ fn what_is_wrong_with_a_subscription_is_named_with_its_line() {
     };
     let good = "topic: order, push: \"http://mail.internal/events\"";
     check("good.yaml", &subscription(good), &[]).expect(0);
+    for share in ["tenant", "subject", "event.customer.id"] {
+        check("good.yaml", &subscription(&format!("{good}, share: {share}")), &[]).expect(0);
+    }
     for (members, says) in [
         (
             "topic: order, push: \"http://127.0.0.1:9000\"",
@@ -356,7 +388,14 @@ fn what_is_wrong_with_a_subscription_is_named_with_its_line() {
             ),
             "names 1 to 2 variables",
         ),
-        (&format!("{good}, share: tenant"), "share"),
+        (&format!("{good}, share:"), "mail.share: is empty: name an attribute of the event"),
+        (
+            &format!("{good}, share: /customer/id"),
+            "such as `event.customer.id`. share=`/customer/id`",
+        ),
+        (&format!("{good}, share: event."), "such as `event.customer.id`. share=`event.`"),
+        (&format!("{good}, share: id"), "`id` does not say whose an event is"),
+        (&format!("{good}, share: [a, b]"), "share"),
         (&format!("{good}, concurency: 2"), "nearest=`concurrency`"),
     ] {
         let outcome = check("bad.yaml", &subscription(members), &[]);

@@ -13,6 +13,7 @@ use super::{Answer, Receiver};
 use crate::broker::{Offset, Stored};
 use crate::error::Error;
 use crate::event::Event;
+use crate::share::ShareName;
 use crate::subscription::context::Lane;
 use crate::subscription::trial::{self, Alone, Died, Tried};
 use crate::subscription::workload::InHand;
@@ -40,6 +41,8 @@ pub(super) struct DueEvent {
     pub(super) turn: i64,
     pub(super) at: Offset,
     pub(super) key: String,
+    /// Whose turn it was.
+    pub(super) share: ShareName,
     /// With this one.
     pub(super) attempts: u32,
     pub(super) event: Event,

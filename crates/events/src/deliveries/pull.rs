@@ -46,6 +46,7 @@ use super::Timing;
 use crate::broker::{Broker, Stored};
 use crate::error::Error;
 use crate::event::Event;
+use crate::share::ShareBy;
 use crate::store::database::Database;
 use crate::store::leases;
 use crate::store::options::Reading;
@@ -219,6 +220,14 @@ impl Leases {
         let desk = Desk::new(asks, Arc::clone(&tally), timing.clock.clone());
         let keeper = Keeper::new(context.clone(), timing, draw, inbox, tally);
         Leases { keeper, context, desk }
+    }
+
+    /// Has each share its turn, of the events that are read ahead.
+    #[must_use]
+    pub fn by_share(mut self, by: ShareBy) -> Leases {
+        self.context.share = Some(Arc::new(by));
+        self.keeper.set_context(self.context.clone());
+        self
     }
 
     /// Where events are asked for.

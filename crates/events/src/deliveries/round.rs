@@ -22,7 +22,8 @@ use super::attempts::{AnsweredAttempt, DueEvent, InFlight, Job, LoneAttempt, Not
 use super::known::{Known, ParkedCounts, Seen};
 use super::retries::Retries;
 use super::settlement::{Outcomes, Park, Retried, RetryOutcome, Settlement, Written};
-use super::window::{Leaving, Window};
+use super::turns::{Measure, Next};
+use super::window::{Leaving, TurnOrder, Window};
 use super::{Answer, Receiver, Timing};
 use crate::broker::{Offset, Stored};
 use crate::error::Error;
@@ -115,11 +116,13 @@ impl<R: Receiver> Round<R> {
         let known =
             lane.context.database.read(&lane, |lane, rows| Box::pin(Known::read(rows, lane)));
         let Known { marks, settled, parked } = known.await?;
+        let by = lane.context.share.clone();
+        let order = TurnOrder { by, measure: Measure::UnderWay };
         let mut round = Round {
             recipient,
             run,
             place,
-            window: Window::new(place, parked.by_key),
+            window: Window::new(place, parked.by_key, order),
             marks,
             settled,
             retries: Retries::default(),
@@ -177,6 +180,9 @@ impl<R: Receiver> Round<R> {
     pub(super) fn look_again(&mut self) {
         self.is_read = false;
         self.is_unsure = true;
+        if self.window.has_shares() {
+            self.lane.set_shares(self.window.report());
+        }
     }
 
     /// Whether the place and what is parked are as this run knows them, where others may have changed that: else there is
@@ -217,38 +223,41 @@ impl<R: Receiver> Round<R> {
         there
     }
 
-    /// Makes an attempt: at what is due first, because it is older than anything new and frees room to park in. After one
-    /// whose receiver could not be asked, the other of the two is next.
+    /// Makes an attempt, for the share whose turn it is: at what is due of it first, because it is older than anything new and
+    /// frees room to park in. After one whose receiver could not be asked, the other of the two is next.
     pub(super) async fn give_out(&mut self, permit: R::Permit) -> Result<(), Error> {
         let now = (self.lane.context.clock)();
-        if let Some(stored) = self.fresh_if(self.is_windows_turn) {
-            self.attempt(permit, Job::Fresh(stored));
-        } else if let Some(parked) = self.retries.give_out(now) {
-            if let Some(job) = self.retry(parked).await? {
-                self.attempt(permit, job);
+        self.look_what_is_due(now);
+        while let Some(next) = self.next() {
+            if !self.takes_fresh(&next) {
+                if let Some(job) = self.retry_of(next.share).await? {
+                    self.attempt(permit, job);
+                }
+                return Ok(());
             }
-        } else if let Some(stored) = self.fresh_if(true) {
-            self.attempt(permit, Job::Fresh(stored));
-        }
-        Ok(())
-    }
-
-    /// The next event of the window, if it is its turn.
-    fn fresh_if(&mut self, is_its_turn: bool) -> Option<Arc<Stored>> {
-        if !is_its_turn || self.is_full {
-            return None;
-        }
-        let now = (self.lane.context.clock)();
-        while self.outcomes.room_to_pass() > 0 {
-            let stored = self.window.give_out()?;
+            let Some(stored) = self.window.give_out(&next.share) else { return Ok(()) };
             if !stored.event.is_expired(now) {
-                return Some(stored);
+                self.attempt(permit, Job::Fresh(stored));
+                return Ok(());
             }
             // Nobody is asked.
             self.window.acknowledge(stored.offset);
             self.outcomes.expired.push(Passed::of(&stored));
+            if self.outcomes.room_to_pass() == 0 {
+                return Ok(());
+            }
         }
-        None
+        Ok(())
+    }
+
+    /// Whose turn it is.
+    fn next(&mut self) -> Option<Next> {
+        if self.is_full { self.window.turns().next_due() } else { self.window.next() }
+    }
+
+    fn takes_fresh(&self, next: &Next) -> bool {
+        let is_its_turn = self.is_windows_turn || !next.is_due;
+        next.fresh.is_some() && !self.is_full && is_its_turn
     }
 
     fn attempt(&mut self, permit: R::Permit, job: Job) {

@@ -163,7 +163,8 @@ impl Settlement {
         let now = tx.now();
         for Park { stored, attempts, wait, reason } in &self.outcomes.parks {
             let standing = Standing { attempts: *attempts, wait: *wait, reason };
-            parked::park(tx, of, stored, standing, now).await?;
+            let share = self.lane.context.share_of(&stored.event);
+            parked::park(tx, of, stored, standing, &share, now).await?;
         }
         Ok(())
     }

@@ -16,6 +16,7 @@ use crate::store::Options;
 use crate::subscription::{BATCH_MAX, Destination};
 
 mod paged;
+mod shares;
 mod trouble;
 
 const PACE: Pace = Pace { attempts: 3, backoff: Duration::from_secs(1) };
@@ -138,6 +139,8 @@ struct Bench {
     database: Database,
     mailbox: Mailbox,
     clock: ManualClock,
+    /// What tells apart whose turns they are.
+    share: Option<&'static str>,
 }
 
 impl Bench {
@@ -152,7 +155,13 @@ impl Bench {
             clock: clock.component(),
         };
         let database = Database::open(options).unwrap();
-        Bench { folder, log: Arc::new(log), database, mailbox: Mailbox::default(), clock }
+        let (log, mailbox) = (Arc::new(log), Mailbox::default());
+        Bench { folder, log, database, mailbox, clock, share: None }
+    }
+
+    /// The same where shares have their turns.
+    fn by_share(self, share: &'static str) -> Bench {
+        Bench { share: Some(share), ..self }
     }
 
     /// The same with its rows on a server.
@@ -168,14 +177,18 @@ impl Bench {
     }
 
     fn deliveries_to(&self, mailbox: Mailbox, broker: Arc<dyn Broker>) -> Deliveries<Mailbox> {
-        Deliveries::new(
+        let deliveries = Deliveries::new(
             "mail.order",
             topic("order"),
             self.database.clone(),
             broker,
             mailbox,
             Timing { pace: PACE, clock: self.clock.component(), jitter: Arc::new(|| 1.0) },
-        )
+        );
+        match self.share {
+            Some(by) => deliveries.by_share(by.parse().unwrap()),
+            None => deliveries,
+        }
     }
 
     /// A handle as another instance has one: whom it wakes is not who runs here.

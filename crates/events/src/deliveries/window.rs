@@ -21,61 +21,32 @@
 //! settled beyond is kept as rows by the caller, so that a restart does not give it out again.
 //!
 //! What is ready is given out by its offset, but what was put back lets the others go first: an event that its receiver
-//! cannot bear would otherwise be the one that each probe is made with, and nobody else's turn would come.
+//! cannot bear would otherwise be the one that each probe is made with, and nobody else's turn would come. Where something
+//! tells whose an event is, that order is each share's own, and whose turn it is [`turns`](super::turns) say.
+
+mod state;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::mem;
 use std::sync::Arc;
 
+use super::turns::{Measure, Next, Rank, Turns};
 use crate::broker::{Offset, Stored};
+use crate::share::report::{SharedEvent, SharesReport};
+use crate::share::{ShareBy, ShareName};
+use crate::subscription::BATCH_MAX;
+use state::{EventState, Input};
 
 /// Events of a partition that are read ahead of its place at most; with one that nobody answers for at the place, no
 /// more than these are delivered before it is.
 pub const WINDOW_EVENTS_MAX: usize = 10_000;
 
+/// The same where shares have their turns: a page more, since it is read on once there is room for a page. So whoever is
+/// within [`WINDOW_EVENTS_MAX`] events of the place is seen, whatever is before him.
+pub const SHARED_WINDOW_EVENTS_MAX: usize = WINDOW_EVENTS_MAX + BATCH_MAX;
+
 /// Bytes of them as they are stored, attributes included, beyond which no more are read.
 pub const WINDOW_BYTES_MAX: usize = 16 * 1024 * 1024;
-
-/// How an event of the window stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum EventState {
-    /// Another one of its key is before it.
-    Waiting,
-    /// The first of its key.
-    Ready,
-    /// Somebody was given it.
-    Out,
-    /// Handled, parked or a second copy: nobody is given it any more.
-    Settled,
-}
-
-/// What may happen to one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Input {
-    GivenOut,
-    /// To who has all before it of its key that is not settled.
-    GivenBehind,
-    Acknowledged,
-    Failed,
-    PutBack,
-    /// With others of its key before it.
-    PutBehind,
-    Turn,
-}
-
-impl EventState {
-    /// How it stands after that; as before, where that says nothing of it.
-    pub(super) fn after(self, input: Input) -> EventState {
-        match (self, input) {
-            (EventState::Waiting, Input::Turn) => EventState::Ready,
-            (EventState::Ready, Input::GivenOut) => EventState::Out,
-            (EventState::Waiting, Input::GivenBehind) => EventState::Out,
-            (EventState::Out, Input::Acknowledged | Input::Failed) => EventState::Settled,
-            (EventState::Out, Input::PutBack) => EventState::Ready,
-            (EventState::Out, Input::PutBehind) => EventState::Waiting,
-            (state, _) => state,
-        }
-    }
-}
 
 /// What became of an event that was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,7 +62,12 @@ pub(super) struct Window {
     entries: BTreeMap<u64, Entry>,
     /// Of each key what is not settled, in order.
     keys: HashMap<String, VecDeque<u64>>,
-    ready: BTreeSet<Rank>,
+    /// What shares are told apart by; without it all are one.
+    by: Option<Arc<ShareBy>>,
+    /// What is ready.
+    turns: Turns,
+    /// Ready for who has what is before it of its key, for as long as he is given more.
+    offered: Vec<u64>,
     /// How often something was put back.
     put_back: u64,
     /// How many events of a key are parked.
@@ -104,24 +80,18 @@ pub(super) struct Window {
 
 struct Entry {
     stored: Arc<Stored>,
+    share: ShareName,
     state: EventState,
     /// What it counts as, of [`WINDOW_BYTES_MAX`].
     bytes: usize,
 }
 
-/// Whose turn is before whose: by offset, but behind all that were read by then if it was put back, and behind those that
-/// were put back before it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Rank {
-    behind: u64,
-    put_back: u64,
-    offset: u64,
-}
-
-impl Rank {
-    fn of(offset: u64) -> Rank {
-        Rank { behind: offset, put_back: 0, offset }
-    }
+/// How events are given out.
+#[derive(Clone)]
+pub(super) struct TurnOrder {
+    /// What shares are told apart by, if they are.
+    pub(super) by: Option<Arc<ShareBy>>,
+    pub(super) measure: Measure,
 }
 
 /// What is settled since that was asked last.
@@ -135,11 +105,13 @@ pub(super) struct Leaving {
 
 impl Window {
     /// Nothing is read beyond `place`; of these keys so many events are parked.
-    pub(super) fn new(place: Offset, parked: HashMap<String, u64>) -> Window {
+    pub(super) fn new(place: Offset, parked: HashMap<String, u64>, order: TurnOrder) -> Window {
         Window {
             entries: BTreeMap::new(),
             keys: HashMap::new(),
-            ready: BTreeSet::new(),
+            by: order.by,
+            turns: Turns::new(order.measure),
+            offered: Vec::new(),
             put_back: 0,
             parked,
             settled: BTreeSet::new(),
@@ -150,8 +122,10 @@ impl Window {
 
     /// How many more events may be read.
     pub(super) fn room(&self) -> usize {
+        let events_max =
+            if self.by.is_some() { SHARED_WINDOW_EVENTS_MAX } else { WINDOW_EVENTS_MAX };
         match self.bytes < WINDOW_BYTES_MAX {
-            true => WINDOW_EVENTS_MAX.saturating_sub(self.entries.len()),
+            true => events_max.saturating_sub(self.entries.len()),
             false => 0,
         }
     }
@@ -163,7 +137,35 @@ impl Window {
 
     /// Whether somebody may be given an event.
     pub(super) fn has_ready(&self) -> bool {
-        !self.ready.is_empty()
+        self.turns.has_fresh()
+    }
+
+    /// Whether shares have their turns, so that all that is within it is to be read.
+    pub(super) fn has_shares(&self) -> bool {
+        self.by.is_some()
+    }
+
+    /// Whose turn it is.
+    pub(super) fn next(&self) -> Option<Next> {
+        self.turns.next()
+    }
+
+    /// Whose events are not settled.
+    pub(super) fn report(&self) -> SharesReport {
+        let open = self.entries.values().filter(|entry| entry.state != EventState::Settled);
+        SharesReport::of(
+            open.map(|Entry { stored, share, .. }| SharedEvent { share, time: stored.event.time }),
+        )
+    }
+
+    /// Whose turns they are.
+    pub(super) fn turns(&mut self) -> &mut Turns {
+        &mut self.turns
+    }
+
+    /// Shares keep the places that they had in one of before. Nothing is read yet.
+    pub(super) fn go_on_from(&mut self, before: &Window) {
+        self.turns.go_on_from(&before.turns);
     }
 
     /// Whether everything that was read has left.
@@ -187,10 +189,11 @@ impl Window {
         let of_key = self.keys.entry(key.clone()).or_default();
         let state = if of_key.is_empty() { EventState::Ready } else { EventState::Waiting };
         of_key.push_back(offset);
+        let share = self.share_of(&stored);
         if state == EventState::Ready {
-            self.ready.insert(Rank::of(offset));
+            self.turns.add(&share, Rank::of(offset));
         }
-        self.enter(stored, state);
+        self.enter(stored, share, state);
         Admitted::Queued
     }
 
@@ -198,47 +201,62 @@ impl Window {
     /// key.
     pub(super) fn admit_out(&mut self, stored: Arc<Stored>) {
         self.keys.entry(stored.event.key.clone()).or_default().push_back(stored.offset.0);
-        self.enter(stored, EventState::Out);
+        let share = self.share_of(&stored);
+        self.enter(stored, share, EventState::Out);
     }
 
     /// Takes the next event that was read, of which there is nothing left to do.
     pub(super) fn admit_settled(&mut self, stored: Arc<Stored>) {
         self.settled.insert(stored.offset.0);
-        self.enter(stored, EventState::Settled);
+        self.enter(stored, ShareName::none(), EventState::Settled);
     }
 
-    fn enter(&mut self, stored: Arc<Stored>, state: EventState) {
+    fn share_of(&self, stored: &Stored) -> ShareName {
+        self.by.as_ref().map(|by| by.of(&stored.event)).unwrap_or_default()
+    }
+
+    fn enter(&mut self, stored: Arc<Stored>, share: ShareName, state: EventState) {
         self.read_to = stored.offset;
         let bytes = stored.event.to_json().len();
         self.bytes += bytes;
-        self.entries.insert(stored.offset.0, Entry { stored, state, bytes });
+        self.entries.insert(stored.offset.0, Entry { stored, share, state, bytes });
     }
 
-    /// Gives out the first that is ready.
-    pub(super) fn give_out(&mut self) -> Option<Arc<Stored>> {
-        let Rank { offset, .. } = self.ready.pop_first()?;
+    /// Gives out the first of a share: one that is ready, or, to who has all before it of its key, one that was
+    /// [offered](Self::offer_behind).
+    pub(super) fn give_out(&mut self, share: &ShareName) -> Option<Arc<Stored>> {
+        let Rank { offset, .. } = self.turns.take(share)?;
         let entry = self.entries.get_mut(&offset)?;
-        entry.state = entry.state.after(Input::GivenOut);
+        let input = match entry.state {
+            EventState::Waiting => Input::GivenBehind,
+            _ => Input::GivenOut,
+        };
+        entry.state = entry.state.after(input);
         Some(Arc::clone(&entry.stored))
     }
 
-    /// The one that is given out next.
-    pub(super) fn next_ready(&self) -> Option<&Arc<Stored>> {
-        self.entries.get(&self.ready.first()?.offset).map(|entry| &entry.stored)
+    /// An event of the window.
+    pub(super) fn get(&self, offset: u64) -> Option<&Arc<Stored>> {
+        self.entries.get(&offset).map(|entry| &entry.stored)
     }
 
-    /// The one behind this one of its key, where nobody has it.
-    pub(super) fn next_of_key(&self, of: &Stored) -> Option<&Arc<Stored>> {
-        let of_key = self.keys.get(&of.event.key)?;
+    /// To who was given this one the next of its key may be given too, where nobody has it.
+    pub(super) fn offer_behind(&mut self, of: &Stored) {
+        let Some(of_key) = self.keys.get(&of.event.key) else { return };
         let behind = of_key.partition_point(|offset| *offset <= of.offset.0);
-        let entry = self.entries.get(of_key.get(behind)?)?;
-        (entry.state == EventState::Waiting).then_some(&entry.stored)
+        let Some(offset) = of_key.get(behind).copied() else { return };
+        let entry = self.entries.get(&offset).filter(|it| it.state == EventState::Waiting);
+        let Some(Entry { share, .. }) = entry else { return };
+        self.turns.add(share, Rank::of(offset));
+        self.offered.push(offset);
     }
 
-    /// Gives out one to who has all before it of its key.
-    pub(super) fn give_behind(&mut self, offset: Offset) {
-        let Some(entry) = self.entries.get_mut(&offset.0) else { return };
-        entry.state = entry.state.after(Input::GivenBehind);
+    /// He is given no more: what was offered and not given waits behind its key.
+    pub(super) fn end_offers(&mut self) {
+        for offset in mem::take(&mut self.offered) {
+            let entry = self.entries.get(&offset).filter(|it| it.state == EventState::Waiting);
+            entry.into_iter().for_each(|it| self.turns.remove(&it.share, Rank::of(offset)));
+        }
     }
 
     /// What an event of it counts as, of [`WINDOW_BYTES_MAX`].
@@ -249,7 +267,7 @@ impl Window {
     /// How many events could be given out to one who takes several of a key; counted up to `enough`.
     pub(super) fn available(&self, enough: usize) -> usize {
         let mut available = 0;
-        for rank in &self.ready {
+        for rank in self.turns.ready() {
             let entry = self.entries.get(&rank.offset);
             let of_key = entry.and_then(|entry| self.keys.get(&entry.stored.event.key));
             available += of_key.map_or(0, VecDeque::len);
@@ -328,7 +346,7 @@ impl Window {
             self.settled.remove(&stored.offset.0);
             leaving.first.push(stored);
         }
-        let ahead = std::mem::take(&mut self.settled);
+        let ahead = mem::take(&mut self.settled);
         let entries = ahead.iter().filter_map(|offset| self.entries.get(offset));
         leaving.ahead = entries.map(|entry| Arc::clone(&entry.stored)).collect();
         leaving
@@ -343,6 +361,7 @@ impl Window {
         }
         entry.state = after;
         self.settled.insert(offset);
+        self.turns.over(&entry.share);
         Some(entry.stored.event.key.clone())
     }
 
@@ -350,7 +369,10 @@ impl Window {
         let Some(entry) = self.entries.get_mut(&rank.offset) else { return };
         let after = entry.state.after(input);
         if after != entry.state && after == EventState::Ready {
-            self.ready.insert(rank);
+            if input == Input::PutBack {
+                self.turns.over(&entry.share);
+            }
+            self.turns.add(&entry.share, rank);
         }
         entry.state = after;
     }

@@ -21,6 +21,7 @@ use crate::event::Event;
 use crate::parking::{self, Standing, Wait};
 use crate::partition::{Numbered, Partition};
 use crate::position::WritePosition;
+use crate::share::ShareName;
 use crate::store::inbox::Assigned;
 use crate::store::rows::{Row, Rows};
 use crate::store::value::{Bind, Value};
@@ -117,6 +118,7 @@ pub(crate) async fn park(
     of: Assigned<'_>,
     stored: &Stored,
     standing: Standing<'_>,
+    share: &ShareName,
     now: Timestamp,
 ) -> Result<(), Error> {
     let WaitColumns { next_at, dead } = WaitColumns::of(standing.wait);
@@ -124,9 +126,9 @@ pub(crate) async fn park(
     let insert =
         // Its place is the table's own count: behind whatever of its key is parked already.
         "INSERT INTO parked (subscription, partition, \"offset\", key, source, sequence, event,
-        attempts, next_at, dead, reason, since)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
-    let row: [&dyn Bind; 12] = [
+        attempts, next_at, dead, reason, since, share)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
+    let row: [&dyn Bind; 13] = [
         &of.subscription,
         &of.partition.index(),
         &stored.offset.0,
@@ -139,6 +141,7 @@ pub(crate) async fn park(
         &dead,
         &parking::shortened(standing.reason),
         &now.as_microsecond(),
+        &share.value(),
     ];
     rows.execute(insert, &row).await?;
     Ok(())
@@ -189,21 +192,38 @@ pub(crate) async fn due(
 pub(crate) struct DueTurn {
     pub(crate) turn: i64,
     pub(crate) key: String,
+    /// Its share, where these have their turns.
+    pub(crate) share: ShareName,
 }
 
-/// The first `limit` that are due by `now`, longest due first.
+/// The first `limit` that are due by `now`, longest due first; where shares have their turns, of each share the first before
+/// the second of any.
 pub(crate) async fn due_turns(
     rows: &mut Rows<'_>,
     of: Assigned<'_>,
     now: Timestamp,
     limit: usize,
+    order: DueOrder,
 ) -> Result<Vec<DueTurn>, Error> {
-    let select = "SELECT place, key FROM parked
-        WHERE subscription = ?1 AND partition = ?2 AND next_at IS NOT NULL AND next_at <= ?3
-        ORDER BY next_at, place LIMIT ?4";
+    let select = match order {
+        DueOrder::Time => {
+            "SELECT place, key, NULL FROM parked
+            WHERE subscription = ?1 AND partition = ?2 AND next_at IS NOT NULL AND next_at <= ?3
+            ORDER BY next_at, place LIMIT ?4"
+        }
+        DueOrder::Shares => {
+            "SELECT place, key, share FROM (SELECT place, key, share, next_at,
+                row_number() OVER (PARTITION BY share ORDER BY next_at, place) AS nth FROM parked
+                WHERE subscription = ?1 AND partition = ?2 AND next_at IS NOT NULL
+                AND next_at <= ?3) AS of_share
+            ORDER BY nth, next_at, place LIMIT ?4"
+        }
+    };
     let whose: [&dyn Bind; 4] =
         [&of.subscription, &of.partition.index(), &now.as_microsecond(), &limit];
-    let row = |row: &Row<'_>| Ok(DueTurn { turn: row.get(0)?, key: text(row, 1)? });
+    let row = |row: &Row<'_>| {
+        Ok(DueTurn { turn: row.get(0)?, key: text(row, 1)?, share: share(row, 2)? })
+    };
     rows.all(select, &whose, row).await
 }
 
@@ -236,23 +256,47 @@ pub(crate) async fn behind(
 }
 
 /// When a parked event is tried again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Upcoming {
     pub(crate) turn: i64,
     pub(crate) next_at: Timestamp,
+    /// Its share, where these have their turns.
+    pub(crate) share: ShareName,
 }
 
-/// The first `limit` of those that wait for a time, the earliest first.
+/// Which of those that are due, or will be, are looked at where there are more than are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DueOrder {
+    /// The earliest.
+    Time,
+    /// Of each share the earliest, before the second of any: one that has thousands does not hide the others'.
+    Shares,
+}
+
+/// The first `limit` of those that wait for a time.
 pub(crate) async fn upcoming(
     rows: &mut Rows<'_>,
     of: Assigned<'_>,
     limit: usize,
+    order: DueOrder,
 ) -> Result<Vec<Upcoming>, Error> {
-    let select = "SELECT place, next_at FROM parked
-        WHERE subscription = ?1 AND partition = ?2 AND next_at IS NOT NULL
-        ORDER BY next_at, place LIMIT ?3";
+    let select = match order {
+        DueOrder::Time => {
+            "SELECT place, next_at, NULL FROM parked
+            WHERE subscription = ?1 AND partition = ?2 AND next_at IS NOT NULL
+            ORDER BY next_at, place LIMIT ?3"
+        }
+        DueOrder::Shares => {
+            "SELECT place, next_at, share FROM (SELECT place, next_at, share,
+                row_number() OVER (PARTITION BY share ORDER BY next_at, place) AS nth FROM parked
+                WHERE subscription = ?1 AND partition = ?2 AND next_at IS NOT NULL) AS of_share
+            ORDER BY nth, next_at, place LIMIT ?3"
+        }
+    };
     let whose: [&dyn Bind; 3] = [&of.subscription, &of.partition.index(), &limit];
-    let row = |row: &Row<'_>| Ok(Upcoming { turn: row.get(0)?, next_at: time(row.get(1)?) });
+    let row = |row: &Row<'_>| {
+        Ok(Upcoming { turn: row.get(0)?, next_at: time(row.get(1)?), share: share(row, 2)? })
+    };
     rows.all(select, &whose, row).await
 }
 
@@ -411,6 +455,14 @@ fn number_of(row: &Row<'_>, partition: usize, offset: usize) -> Result<Numbered,
 /// Text as far as it is text, for the same reason.
 fn text(row: &Row<'_>, column: usize) -> Result<String, Error> {
     Ok(String::from_utf8_lossy(row.bytes(column)?).into_owned())
+}
+
+/// The share that an event was parked in; what is no text any more is in none.
+fn share(row: &Row<'_>, column: usize) -> Result<ShareName, Error> {
+    Ok(match row.value(column)? {
+        Value::Text(name) => ShareName::of(name),
+        _ => ShareName::none(),
+    })
 }
 
 /// The event of a row, or why it is none any more.

@@ -24,11 +24,13 @@ use crate::group::{Assignment, Member};
 use crate::lanes::{Stop, run_each};
 use crate::parking::Edited;
 use crate::partition::{Partition, Partitions};
+use crate::share::report::SharesReport;
+use crate::share::{ShareBy, ShareName};
 use crate::stillness::Stillness;
 use crate::store::database::Database;
 use crate::store::inbox::{Assigned, Place};
 use crate::store::options::Reading;
-use crate::store::parked;
+use crate::store::parked::{self, DueOrder};
 use crate::topic::{Topic, TopicPartition};
 use crate::trouble::Trouble;
 use crate::wait::{Backoff, resumed};
@@ -47,6 +49,8 @@ pub(crate) struct Context {
     pub(crate) hold: Hold,
     /// Whether other instances may share the partitions with this one.
     pub(crate) shared: bool,
+    /// What tells apart the shares that have their turns, if they do.
+    pub(crate) share: Option<Arc<ShareBy>>,
     /// Tries an event by the handler that runs here, and takes it back.
     pub(crate) rehearse: Arc<OnceLock<Rehearse>>,
     /// One for each partition.
@@ -82,6 +86,8 @@ struct Notes {
     trouble: Option<Trouble>,
     divergence: Option<Divergence>,
     stillness: Stillness,
+    /// Whose events wait, where shares have their turns.
+    shares: Option<SharesReport>,
 }
 
 /// Whose a partition is, of the instances that share them.
@@ -135,6 +141,7 @@ impl Context {
             clock,
             paused: watch::Sender::new(false).subscribe(),
             shared: false,
+            share: None,
             rehearse: Arc::default(),
             boards: partitions.each().map(|_| Board::default()).collect(),
         }
@@ -208,6 +215,16 @@ impl Context {
             resumed(&mut self.paused).await;
             self.hold.over().await;
         }
+    }
+
+    /// The share that an event is in; of all that are not told apart it is one.
+    pub(crate) fn share_of(&self, event: &Event) -> ShareName {
+        self.share.as_ref().map(|by| by.of(event)).unwrap_or_default()
+    }
+
+    /// In which order is looked at what is due.
+    pub(crate) fn due_order(&self) -> DueOrder {
+        if self.share.is_some() { DueOrder::Shares } else { DueOrder::Time }
     }
 
     /// Events whose attempt has begun and has no answer, as this instance knows.
@@ -290,6 +307,16 @@ impl Lane {
     /// Notes whether somebody elsewhere has events of it in hand: while he has, it is his to go on, however long he said.
     pub(crate) fn set_lent(&self, is_lent: bool) {
         self.notes().is_lent = is_lent;
+    }
+
+    /// Notes whose events wait.
+    pub(crate) fn set_shares(&self, shares: SharesReport) {
+        self.notes().shares = Some(shares);
+    }
+
+    /// Whose events wait, as this instance saw it last.
+    pub(crate) fn shares(&self) -> Option<SharesReport> {
+        self.notes().shares.clone()
     }
 
     /// Notes that the log is not what was read of it up to `until`.

@@ -4,6 +4,7 @@ use super::context::{Context, Lane, LaneWork, Ownership};
 use crate::broker::Offset;
 use crate::error::Error;
 use crate::partition::Partition;
+use crate::share::report::SharesReport;
 use crate::store::paused::Pause;
 use crate::topic::Topic;
 use crate::trouble::Trouble;
@@ -64,6 +65,9 @@ pub struct PartitionStatus {
     pub stuck: Option<String>,
     /// Whether that is its broker's or its store's, which are asked again.
     pub passes: bool,
+    /// Whose events wait, of those that are read ahead, where shares have their turns; as this instance saw it last, within
+    /// seconds.
+    pub shares: Option<SharesReport>,
 }
 
 impl PartitionStatus {
@@ -104,5 +108,6 @@ async fn status_of(lane: &Lane, is_paused: bool) -> Result<PartitionStatus, Erro
     let passes = stuck.as_ref().is_some_and(|it| it.passes);
     let stuck = stuck.map(|it| it.says);
     let (partition, ownership) = (lane.at.partition, lane.ownership());
-    Ok(PartitionStatus { partition, ownership, position, end, lag, stuck, passes })
+    let shares = lane.shares();
+    Ok(PartitionStatus { partition, ownership, position, end, lag, stuck, passes, shares })
 }

@@ -84,11 +84,26 @@ async fn set_subscription(metrics: &Metrics, control: &Control) {
         let counted = metrics.counter("yeoul_subscription_expired", says, &labels);
         counted.inner().store(expired, Relaxed);
     }
+    set_shares(metrics, control, &status);
     // Last: it is read at the broker.
     if let Some(old) = age(control, &status).await {
         let says = "How old the first event is that a subscription has not handled yet";
         set("yeoul_subscription_lag_seconds", says, old);
     }
+}
+
+/// Whose events wait, where shares have their turns: never a series for each. A share may be in several partitions, so these
+/// are figures of the one that has the most.
+fn set_shares(metrics: &Metrics, control: &Control, status: &Status) {
+    let labels = [("subscription", control.name())];
+    let reports = || status.partitions.iter().filter_map(|one| one.shares.as_ref());
+    let Some(count) = reports().map(|report| report.count).max() else { return };
+    let says = "Shares that have events waiting in a partition, of those that are read ahead";
+    metrics.level("yeoul_subscription_shares", says, &labels).set(count as f64);
+    let most = reports().filter_map(|report| report.most.first()).map(|share| share.waiting).max();
+    let says = "Events that wait of the share that has the most of them in a partition";
+    let most = most.unwrap_or_default() as f64;
+    metrics.level("yeoul_subscription_share_waiting_max", says, &labels).set(most);
 }
 
 /// What it has in hand, and what it tried again: nobody has to be asked.

@@ -2,6 +2,7 @@
 
 use chassis::http::{Problem, Response, json};
 use events::relay;
+use events::share::report::{ShareReport, SharesReport};
 use events::subscription::{Control, Ownership, PartitionStatus};
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -59,6 +60,17 @@ fn in_partition(status: &PartitionStatus) -> Value {
         "position": status.position.0,
         "lag": status.lag,
         "stuck": status.stuck,
+        "shares": status.shares.as_ref().map(shares),
+    })
+}
+
+/// Whose events wait: how many there are, and the few with the most.
+fn shares(report: &SharesReport) -> Value {
+    let share = |it: &ShareReport| json!({ "share": it.name.value(), "waiting": it.waiting, "since": it.since.to_string() });
+    json!({
+        "count": report.count,
+        "waiting": report.waiting,
+        "most": report.most.iter().map(share).collect::<Vec<_>>(),
     })
 }
 

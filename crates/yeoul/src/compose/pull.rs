@@ -7,6 +7,7 @@ use chassis::chance;
 use chassis::telemetry::Metrics;
 use events::deliveries::Timing;
 use events::deliveries::pull::{Counts, Leases};
+use events::share::ShareBy;
 use events::{Broker, Control, Database, Opener, Topic};
 use gateway::Lender;
 
@@ -27,10 +28,15 @@ impl Fetched {
         database: Database,
         broker: Arc<dyn Broker>,
         timing: Timing,
+        share: Option<ShareBy>,
     ) -> Fetched {
         let full_name = format!("{name}.{topic}");
         let draw = Arc::new(|| chance::token(TOKEN_BYTES));
         let leases = Leases::new(&full_name, topic, database, broker, timing, draw);
+        let leases = match share {
+            Some(by) => leases.by_share(by),
+            None => leases,
+        };
         Fetched { name, leases, opener: None }
     }
 

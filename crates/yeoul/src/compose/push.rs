@@ -11,6 +11,7 @@ use chassis::http::Stop;
 use chassis::telemetry::Metrics;
 use chassis::{chance, clock, folder};
 use events::deliveries::{Deliveries, TABLES, Timing};
+use events::share::ShareBy;
 use events::store::{Host, Location};
 use events::{Broker, Database, Opener, Topic};
 use gateway::Desks;
@@ -55,6 +56,7 @@ struct PushedTo {
     name: String,
     topic: Topic,
     timing: Timing,
+    share: Option<ShareBy>,
     receiver: push::Settings,
     /// What tells him what is sealed, if he may know.
     opener: Option<Arc<dyn Opener>>,
@@ -111,17 +113,17 @@ impl Pushing {
         broker: &Arc<dyn Broker>,
         opener: Option<Arc<dyn Opener>>,
     ) {
-        let Elsewhere { name, topic, pace, way, .. } = subscription;
+        let Elsewhere { name, topic, pace, share, way, .. } = subscription;
         let timing = Timing { pace, clock: clock::component(), jitter: Arc::new(chance::jitter) };
         match way {
             Way::Push(receiver) => {
                 let receiver = *receiver;
-                self.pushed.push(PushedTo { name, topic, timing, receiver, opener });
+                self.pushed.push(PushedTo { name, topic, timing, share, receiver, opener });
             }
             Way::Pull => {
                 let (database, broker) = (self.database.clone(), Arc::clone(broker));
-                self.fetched
-                    .push(Fetched::new(name, topic, database, broker, timing).opened_by(opener));
+                let fetched = Fetched::new(name, topic, database, broker, timing, share);
+                self.fetched.push(fetched.opened_by(opener));
             }
         }
     }
@@ -158,7 +160,7 @@ impl Pushing {
             let run = fetched.run(async move { stop.stopped().await });
             pushed.loops.run.push(Box::pin(self.running.track_future(run)));
         }
-        for PushedTo { name, topic, timing, receiver, opener } in &self.pushed {
+        for PushedTo { name, topic, timing, share, receiver, opener } in &self.pushed {
             let full_name = format!("{name}.{topic}");
             let meters = Meters::of(metrics, &full_name);
             let subscriber = Subscriber::new(receiver.clone(), meters).opened_by(opener.clone());
@@ -172,6 +174,10 @@ impl Pushing {
                 subscriber,
                 timing.clone(),
             );
+            let deliveries = match share {
+                Some(by) => deliveries.by_share(by.clone()),
+                None => deliveries,
+            };
             pushed.loops.controls.push(deliveries.control());
             let stop = stops.pushed.clone();
             let run = deliveries.run(async move { stop.stopped().await });

@@ -10,10 +10,11 @@ use std::time::Duration;
 use chassis::settings::text::Span;
 use chassis::settings::variable;
 use events::deliveries::Pace;
+use events::share::ShareBy;
 use events::{Declared, Topic};
 use mistakes::{Mistake, Mistakes};
 use push::{Address, Allowed, AllowedEntry, SECRETS_MAX, Secret};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 /// Subscriptions of one process at most; each has a loop for every partition of its topic.
@@ -61,6 +62,9 @@ pub(super) struct SubscriptionEntry {
     timeout: Option<Span>,
     /// The variables of the environment that have the keys.
     secret: Option<Variables>,
+    /// What tells apart whose turns they are.
+    #[serde(default, deserialize_with = "named")]
+    share: Option<String>,
 }
 
 /// One name, or the one in use and the one before it.
@@ -69,6 +73,11 @@ pub(super) struct SubscriptionEntry {
 enum Variables {
     One(String),
     Several(Vec<String>),
+}
+
+/// What is written; nothing where nothing stands behind the name, which is a mistake and does not mean none.
+fn named<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Option::deserialize(deserializer).map(|written| Some(written.unwrap_or_default()))
 }
 
 fn attempts() -> u32 {
@@ -88,6 +97,8 @@ pub(crate) struct Elsewhere {
     /// Whether he is told what is sealed.
     pub(crate) is_told: bool,
     pub(crate) pace: Pace,
+    /// What tells apart whose turns they are, if anything does.
+    pub(crate) share: Option<ShareBy>,
     pub(crate) way: Way,
 }
 
@@ -151,8 +162,9 @@ pub(super) fn compile(
             let says = format!("nothing of `{topic}` is sealed: `events.topics.{topic}.pii`");
             mistakes.at(&["events", "subscriptions", name, "unseal"]).note(says);
         }
-        let of = |way| Elsewhere { name: name.clone(), topic: topic.clone(), is_told, pace, way };
-        all.extend(way.map(of));
+        let share = share(written, &under, &mut mistakes);
+        let (name, topic) = (name.clone(), topic.clone());
+        all.extend(way.map(|way| Elsewhere { name, topic, is_told, pace, share, way }));
     }
     let found = mistakes.found();
     if found.is_empty() { Ok(all) } else { Err(found) }
@@ -203,6 +215,11 @@ fn pace(written: &SubscriptionEntry, path: &[&str], mistakes: &mut Mistakes) -> 
     let range = BACKOFF_MIN..=BACKOFF_MAX;
     check_span("backoff", backoff, &range, path, mistakes);
     Pace { attempts, backoff }
+}
+
+fn share(written: &SubscriptionEntry, path: &[&str], mistakes: &mut Mistakes) -> Option<ShareBy> {
+    let parsed = written.share.as_ref()?.parse::<ShareBy>();
+    mistakes.at(&[path, &["share"]].concat()).take(parsed.map_err(|error| error.to_string()))
 }
 
 /// Delivered or fetched, one of the two.

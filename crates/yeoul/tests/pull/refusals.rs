@@ -99,6 +99,9 @@ fn what_is_wrong_with_a_subscription_that_is_fetched_is_named_with_its_line() {
     for (members, says) in [
         ("pull: true", None),
         ("pull: true, attempts: 3, backoff: 1s", None),
+        ("pull: true, share: event.tenant", None),
+        ("pull: true, share: \"\"", Some("mail.share: is empty: name an attribute of the event")),
+        ("pull: true, share: Tenant", Some("such as `event.customer.id`. share=`Tenant`")),
         ("pull: false", Some("must have `push: URL` or `pull: true`")),
         ("pull: true, push: \"http://mail.internal/\"", Some("`pull: true`, one of the two")),
         ("pull: true, concurrency: 4", Some("mail.concurrency: is of a subscription with `push`")),

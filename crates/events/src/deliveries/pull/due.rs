@@ -11,8 +11,9 @@ use super::lease::Line;
 use super::parcel::{goes_alone, size_of};
 use crate::error::Error;
 use crate::partition::Partition;
+use crate::share::ShareName;
 use crate::store::inbox::Assigned;
-use crate::store::parked::{self, DueTurn, Parked};
+use crate::store::parked::{self, DueOrder, DueTurn, Parked};
 use crate::store::rows::Rows;
 use crate::subscription::context::Lane;
 
@@ -22,7 +23,9 @@ const STEP: usize = 8;
 /// Parked events of a key that are due, the first of it first.
 pub(super) struct Due {
     pub(super) partition: Partition,
-    pub(super) rows: Vec<Parked>,
+    /// Whose turns they take.
+    pub(super) share: ShareName,
+    pub(super) rows: VecDeque<Parked>,
 }
 
 /// What is asked for.
@@ -72,24 +75,32 @@ impl Wanted {
             !self.out.contains(&line)
         };
         let limit = self.limit + self.out.len();
-        let firsts = parked::due_turns(rows, of, self.now, limit).await?;
-        for first in firsts.into_iter().filter(is_free) {
+        let order = lane.context.due_order();
+        let firsts = parked::due_turns(rows, of, self.now, limit, order).await?;
+        let mut due = Vec::new();
+        for DueTurn { turn, share, .. } in firsts.into_iter().filter(is_free) {
             if found.is_enough(self.limit) {
                 break;
             }
-            let Some(first) = parked::of_turn(rows, first.turn).await? else { continue };
-            let attempts = first.attempts;
+            let Some(first) = parked::of_turn(rows, turn).await? else { continue };
             let mut run = Vec::new();
             found.add(&mut run, vec![first]);
-            if !goes_alone(attempts, self.attempts) {
+            // What is behind one share's first is not read before every share's first is.
+            if order == DueOrder::Time {
                 self.read_behind(rows, of, &mut run, found).await?;
             }
-            found.due.push_back(Due { partition, rows: run });
+            due.push(Due { partition, share, rows: run.into() });
         }
+        for Due { rows: first, .. } in due.iter_mut().filter(|_| order == DueOrder::Shares) {
+            let mut run = Vec::from(std::mem::take(first));
+            self.read_behind(rows, of, &mut run, found).await?;
+            *first = run.into();
+        }
+        found.due.extend(due);
         Ok(())
     }
 
-    /// Reads what is behind the last of `run`, a few at a time.
+    /// Reads what is behind the last of `run`, a few at a time, unless its first goes alone.
     async fn read_behind(
         &self,
         rows: &mut Rows<'_>,
@@ -97,6 +108,9 @@ impl Wanted {
         run: &mut Vec<Parked>,
         found: &mut Found,
     ) -> Result<(), Error> {
+        if run.first().is_none_or(|first| goes_alone(first.attempts, self.attempts)) {
+            return Ok(());
+        }
         while !found.is_enough(self.limit) {
             let Some(last) = run.last() else { return Ok(()) };
             let next = parked::behind(rows, of, last, STEP).await?;

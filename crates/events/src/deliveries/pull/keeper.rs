@@ -23,6 +23,7 @@ use super::feed::{Feed, Patience, news};
 use super::parcel::Parcel;
 use super::part::{Part, is_hurt};
 use super::shelf::Shelf;
+use super::shelf::filling::Allowed;
 use super::tally::Tally;
 use super::turn::{Outcome, Standing, Work, load};
 use super::{ASKS_MAX, Answered, Draw, LEASES_MAX, Lent, Refusal};
@@ -43,6 +44,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// How often is looked for what other instances have lent, where nobody asks here: more often than no progress is noticed.
 const LOOK_IDLY_EVERY: Duration = Duration::from_secs(10);
+
+/// How often is shown whose events wait, where shares have their turns: all that is read ahead is counted for it.
+const SHARES_SHOWN_EVERY: Duration = Duration::from_secs(1);
 
 /// How often what was asked is tried where another instance is ahead.
 const TRIES_MAX: u32 = 20;
@@ -75,6 +79,12 @@ pub(super) struct Keeper {
     next_due: Option<Timestamp>,
     /// Another instance may have changed what is in the store.
     is_unsure: bool,
+    /// What was known before, for the turns that shares have by it.
+    outdated: Option<Shelf>,
+    /// When it was shown whose events wait.
+    shares_shown: Option<Timestamp>,
+    /// Since then that may have changed.
+    is_unshown: bool,
     backoff: Backoff,
     /// How long the trouble is waited for that there is.
     pause: Option<Duration>,
@@ -116,9 +126,18 @@ impl Keeper {
             feeds: Vec::new(),
             next_due: None,
             is_unsure: false,
+            outdated: None,
+            shares_shown: None,
+            is_unshown: false,
             backoff: Backoff::new(),
             pause: None,
         }
+    }
+
+    /// Before it runs: whose leases they are, said once more.
+    pub(super) fn set_context(&mut self, context: Context) {
+        self.lanes = context.lanes().collect();
+        self.context = context;
     }
 
     /// Turn after turn, until `stop` resolves.
@@ -194,7 +213,9 @@ impl Keeper {
         }
         let due = self.next_due.filter(|_| is_waited_for);
         let again = self.feeds.iter().filter_map(Feed::again_at);
-        let at = shelf.ends_at().into_iter().chain(due).chain(again).min();
+        let shown = self.shares_shown.filter(|_| self.is_unshown);
+        let show = shown.and_then(|shown| shown.checked_add(SHARES_SHOWN_EVERY).ok());
+        let at = shelf.ends_at().into_iter().chain(due).chain(again).chain(show).min();
         let until = |at: Timestamp| Duration::try_from(at.duration_since(now)).unwrap_or_default();
         let every = if is_waited_for { LOOK_EVERY } else { LOOK_IDLY_EVERY };
         let look = self.context.database.has_instances().then_some(every);
@@ -219,6 +240,7 @@ impl Keeper {
             match self.attempt().await {
                 Ok(Some(answers)) => {
                     self.backoff.reset();
+                    self.show_shares();
                     return self.answer(answers);
                 }
                 Ok(None) => self.shelf = None,
@@ -241,6 +263,8 @@ impl Keeper {
         if stands {
             self.unclaimed.clear();
             self.shelf = Some(shelf);
+        } else {
+            self.outdated = Some(shelf);
         }
         Ok(stands.then_some(answers))
     }
@@ -258,7 +282,12 @@ impl Keeper {
         let is_unsure = mem::take(&mut self.is_unsure) && self.context.database.has_instances();
         let mut shelf = match self.shelf.take() {
             Some(shelf) if !is_unsure || self.revision().await? == shelf.revision => shelf,
-            _ => load(&self.lanes).await?,
+            before => {
+                let mut shelf = load(&self.lanes).await?;
+                let before = before.or_else(|| self.outdated.take());
+                before.iter().for_each(|before| shelf.go_on_from(before));
+                shelf
+            }
         };
         shelf.read_what_is_out(&mut self.feeds, patience).await;
         Ok(shelf)
@@ -330,6 +359,7 @@ impl Keeper {
         if shelf.touches_parked() {
             return Ok(self.after_this());
         }
+        shelf.share_due(&mut due);
         self.feeds.iter_mut().for_each(Feed::look);
         let attempts = self.timing.pace.attempts;
         let (mut lent, mut is_dry) = (Vec::with_capacity(self.waiting.len()), false);
@@ -342,7 +372,7 @@ impl Keeper {
             let mut parcel = Parcel::new(*limit, attempts);
             if !is_dry {
                 shelf.fill_with_due(&mut parcel, &mut due);
-                fill_with_fresh(shelf, &mut parcel, &mut self.feeds, patience, now).await;
+                fill(shelf, &mut parcel, &mut self.feeds, patience, now).await;
             }
             is_dry |= parcel.is_empty();
             if parcel.is_empty() {
@@ -358,6 +388,7 @@ impl Keeper {
             shelf.lend(&token, until, entries);
             lent.push(Some(Ok(Some(Lent { token, events }))));
         }
+        shelf.forget_due();
         Ok(lent)
     }
 
@@ -369,7 +400,8 @@ impl Keeper {
 
     /// Parked events that may be given out.
     async fn due(&self, shelf: &Shelf, now: Timestamp) -> Result<Found, Error> {
-        let has_parked = shelf.parts.iter().filter(|part| !part.window.parked().is_empty());
+        let parts = shelf.next_in_turn().map(|at| &shelf.parts[at]);
+        let has_parked = parts.filter(|part| !part.window.parked().is_empty());
         let wanted = Wanted {
             lanes: has_parked.map(|part| part.lane.clone()).collect(),
             out: shelf.parked_out(),
@@ -428,6 +460,20 @@ impl Keeper {
         self.tally.set_open(shelf.open());
     }
 
+    /// Shows whose events wait, unless it did so a moment ago.
+    fn show_shares(&mut self) {
+        let Some(shelf) = self.shelf.as_ref().filter(|_| self.context.share.is_some()) else {
+            return;
+        };
+        let now = (self.context.clock)();
+        let since = self.shares_shown.map(|shown| now.duration_since(shown).unsigned_abs());
+        self.is_unshown = since.is_some_and(|since| since < SHARES_SHOWN_EVERY);
+        if !self.is_unshown {
+            shelf.parts.iter().for_each(|part| part.lane.set_shares(part.window.report()));
+            self.shares_shown = Some(now);
+        }
+    }
+
     /// Tells everybody what became of what he asked.
     fn answer(&mut self, answers: Answers) {
         let Answers { settled, lent, ended } = answers;
@@ -483,17 +529,15 @@ impl Keeper {
     }
 }
 
-/// Puts in events that nobody had, one partition after the other.
-async fn fill_with_fresh(
+/// Puts in what shares have, one partition after the other.
+async fn fill(
     shelf: &mut Shelf,
     parcel: &mut Parcel,
     feeds: &mut [Feed],
     patience: &mut Patience,
     now: Timestamp,
 ) {
-    if !shelf.takes_fresh() {
-        return;
-    }
+    let is_fresh = shelf.takes_fresh();
     for at in shelf.in_turn() {
         if parcel.room() == 0 {
             return;
@@ -501,8 +545,10 @@ async fn fill_with_fresh(
         loop {
             let passes = shelf.room_to_pass();
             let part = &mut shelf.parts[at];
-            part.read_ahead(&mut feeds[at], parcel.room(), patience).await;
-            Shelf::fill_with_fresh(part, parcel, passes, now);
+            if is_fresh {
+                part.read_ahead(&mut feeds[at], parcel.room(), patience).await;
+            }
+            Shelf::fill(part, parcel, Allowed { is_fresh, passes, now });
             let left = shelf.room_to_pass();
             if left == 0 {
                 return;

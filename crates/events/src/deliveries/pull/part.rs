@@ -6,17 +6,20 @@
 //! neither answered for nor ended until it is read: no other partition waits for that ([`Feed`]), in the same lease neither. What another instance lent or settled is not
 //! learnt here: the shelf is made anew.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::mem;
 use std::sync::Arc;
 
+use super::due::Due;
 use super::feed::{Feed, Patience};
 use super::lease::Entry;
 use crate::broker::{Offset, Stored};
 use crate::deliveries::known::Known;
 use crate::deliveries::settlement::{Outcomes, Park, Settlement};
-use crate::deliveries::window::{Admitted, Leaving, Window};
+use crate::deliveries::turns::Measure;
+use crate::deliveries::window::{Admitted, Leaving, TurnOrder, Window};
 use crate::error::Error;
+use crate::share::ShareName;
 use crate::store::ahead::SettledEvent;
 use crate::store::inbox::Counted;
 use crate::subscription::BATCH_MAX;
@@ -35,6 +38,10 @@ pub(super) struct Part {
     settled: HashMap<u64, SettledEvent>,
     /// Out under a lease, and not read again yet.
     leased: HashMap<u64, Entry>,
+    /// What is due, by share, where these have their turns.
+    pub(super) due: HashMap<ShareName, VecDeque<Due>>,
+    /// Shares of whose first that is due some is in a lease that is put together.
+    pub(super) begun: HashSet<ShareName>,
     /// Up to there the broker had nothing more.
     exhausted: Offset,
     /// Why what comes next cannot be read.
@@ -71,7 +78,9 @@ impl Part {
     pub(super) fn new(lane: Lane, kept: KeptPart, leased: Vec<Entry>) -> Part {
         let KeptPart { place, run, known } = kept;
         let Known { marks, settled, parked } = known;
-        let window = Window::new(place, parked.by_key);
+        let by = lane.context.share.clone();
+        let order = TurnOrder { by, measure: Measure::Turns };
+        let window = Window::new(place, parked.by_key, order);
         let by_offset = |entry: Entry| Some((entry.offset()?.0, entry));
         Part {
             lane,
@@ -82,6 +91,8 @@ impl Part {
             marks,
             settled,
             leased: leased.into_iter().filter_map(by_offset).collect(),
+            due: HashMap::new(),
+            begun: HashSet::new(),
             exhausted: Offset::BEGINNING,
             unread: None,
             is_late: false,
@@ -130,7 +141,9 @@ impl Part {
     ) {
         let Some(end) = feed.end() else { return };
         (self.unread, self.is_late) = (None, false);
-        while self.window.available(enough) < enough && self.has_more(end) {
+        // Where shares have their turns, who is served next is not known before all that may be read is.
+        let wants_more = |it: &Window| it.has_shares() || it.available(enough) < enough;
+        while wants_more(&self.window) && self.has_more(end) {
             if self.read(feed, patience).await == Read::Nothing {
                 self.exhausted = end;
             }

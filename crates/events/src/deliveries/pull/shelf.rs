@@ -6,10 +6,10 @@
 //!
 //! Pure, but for what is read on ([`Part`]).
 
+pub(super) mod filling;
 mod settling;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
-use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -17,9 +17,8 @@ use super::LEASES_MAX;
 use super::due::Due;
 use super::feed::{Feed, Patience};
 use super::lease::{Entry, Lease, Line, What};
-use super::parcel::{Candidate, Parcel, size_of};
 use super::part::{Part, ReadFrom};
-use crate::broker::{Offset, Stored};
+use crate::broker::Offset;
 use crate::deliveries::settlement::{Retried, RetryOutcome};
 use crate::parking::PARKED_MAX;
 use crate::store::expired::Passed;
@@ -52,6 +51,13 @@ impl Shelf {
     ) -> Shelf {
         let (lent, touched) = (BTreeSet::new(), BTreeSet::new());
         Shelf { parts, leases, lent, touched, revision, parked, turn: 0 }
+    }
+
+    /// Shares have the turns that they had on one of before.
+    pub(super) fn go_on_from(&mut self, before: &Shelf) {
+        for (part, was) in self.parts.iter_mut().zip(&before.parts) {
+            part.window.go_on_from(&was.window);
+        }
     }
 
     /// How many leases have something out.
@@ -148,8 +154,8 @@ impl Shelf {
 
     /// Parked rows that are due and no events any more become dead letters; they leave `due`.
     pub(super) fn give_up_hurt(&mut self, due: &mut VecDeque<Due>) {
-        due.retain(|Due { partition, rows }| {
-            let Some(Parked { turn, attempts, event: Err(error), .. }) = rows.first() else {
+        due.retain(|Due { partition, rows, .. }| {
+            let Some(Parked { turn, attempts, event: Err(error), .. }) = rows.front() else {
                 return true;
             };
             let part = &mut self.parts[usize::from(partition.index())];
@@ -163,7 +169,7 @@ impl Shelf {
     /// As many as one transaction says ([`room_to_pass`](Self::room_to_pass)).
     pub(super) fn pass_expired(&mut self, due: &mut VecDeque<Due>, now: Timestamp) {
         let mut left = self.room_to_pass();
-        due.retain_mut(|Due { partition, rows }| {
+        due.retain_mut(|Due { partition, rows, .. }| {
             let is_expired =
                 |row: &Parked| row.event.as_ref().is_ok_and(|event| event.is_expired(now));
             if let Some(next) = rows.iter().position(is_expired).filter(|next| *next > 0) {
@@ -171,7 +177,7 @@ impl Shelf {
                 rows.truncate(next);
             }
             let Some(Parked { turn, at, key, event: Ok(event), .. }) =
-                rows.first().filter(|row| left > 0 && is_expired(row))
+                rows.front().filter(|row| left > 0 && is_expired(row))
             else {
                 return true;
             };
@@ -185,80 +191,23 @@ impl Shelf {
         });
     }
 
-    /// Puts in parked events that are due; those that are put in leave `due`.
-    pub(super) fn fill_with_due(&mut self, parcel: &mut Parcel, due: &mut VecDeque<Due>) {
-        while let Some(Due { partition, rows }) =
-            due.pop_front_if(|it| parcel.room() > 0 && first_fits(parcel, it))
-        {
-            for Parked { turn, attempts, event, .. } in rows {
-                let Ok(event) = event else { break };
-                let candidate = Candidate { event: &event, bytes: size_of(&event), attempts };
-                if !parcel.takes(&candidate) {
-                    break;
-                }
-                parcel.add_parked(partition, turn, event, attempts);
-            }
-        }
-    }
-
     /// The partitions in the order in which they are looked at for the next lease.
     pub(super) fn in_turn(&mut self) -> Vec<usize> {
-        let count = self.parts.len();
-        self.turn = (self.turn + 1) % count;
-        (self.turn..count).chain(0..self.turn).collect()
+        let order = self.next_in_turn().collect();
+        self.turn = (self.turn + 1) % self.parts.len();
+        order
+    }
+
+    /// The same for whoever only looks.
+    pub(super) fn next_in_turn(&self) -> impl Iterator<Item = usize> + use<> {
+        let (count, first) = (self.parts.len(), self.turn + 1);
+        (0..count).map(move |nth| (first + nth) % count)
     }
 
     /// How many more events may be passed before it is written: one transaction says it of all partitions.
     pub(super) fn room_to_pass(&self) -> usize {
         let passed = self.parts.iter().map(|part| part.outcomes.expired.len()).sum();
         BATCH_MAX.saturating_sub(passed)
-    }
-
-    /// Puts in events that nobody had, by their offsets, and of a key as many as there are; `passes` more may be passed.
-    pub(super) fn fill_with_fresh(
-        part: &mut Part,
-        parcel: &mut Parcel,
-        passes: usize,
-        now: Timestamp,
-    ) {
-        let passes_max = part.outcomes.expired.len() + passes;
-        let partition = part.lane.at.partition;
-        let window = &mut part.window;
-        let mut behind: BTreeMap<u64, Arc<Stored>> = BTreeMap::new();
-        loop {
-            let first_behind = behind.first_key_value().map(|it| it.1.clone());
-            let ready = window.next_ready().filter(|ready| {
-                first_behind.as_ref().is_none_or(|behind| ready.offset < behind.offset)
-            });
-            let Some(stored) = ready.cloned().or(first_behind) else { return };
-            let bytes = window.bytes_of(stored.offset);
-            let is_expired = stored.event.is_expired(now);
-            let candidate = Candidate { event: &stored.event, bytes, attempts: 0 };
-            let has_room = match is_expired {
-                true => part.outcomes.expired.len() < passes_max,
-                false => parcel.room() > 0 && parcel.takes(&candidate),
-            };
-            if !has_room {
-                return;
-            }
-            let is_first = behind.remove(&stored.offset.0).is_none();
-            if is_first {
-                _ = window.give_out();
-            } else {
-                window.give_behind(stored.offset);
-            }
-            // Behind a first one that is passed its next is first by itself.
-            let next = window.next_of_key(&stored).filter(|_| !(is_first && is_expired));
-            if let Some(next) = next {
-                behind.insert(next.offset.0, Arc::clone(next));
-            }
-            if is_expired {
-                window.acknowledge(stored.offset);
-                part.outcomes.expired.push(Passed::of(&stored));
-            } else {
-                parcel.add_fresh(partition, &stored, bytes);
-            }
-        }
     }
 
     /// What is in the parcel is out from now on.
@@ -277,9 +226,4 @@ impl Shelf {
         };
         touched.map(change).collect()
     }
-}
-
-fn first_fits(parcel: &Parcel, due: &Due) -> bool {
-    let Some(Parked { attempts, event: Ok(event), .. }) = due.rows.first() else { return true };
-    parcel.takes(&Candidate { event, bytes: size_of(event), attempts: *attempts })
 }

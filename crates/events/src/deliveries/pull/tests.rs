@@ -1,5 +1,6 @@
 //! What is lent is nobody else's, of each key in order, whatever is answered, ends, stops or is moved.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tempfile::TempDir;
@@ -20,6 +21,7 @@ mod model;
 mod parked;
 mod pushed;
 mod rejected;
+mod shares;
 mod unread;
 
 const PACE: Pace = Pace { attempts: 4, backoff: Duration::from_secs(1) };
@@ -31,6 +33,8 @@ pub(super) struct Bench {
     database: Database,
     clock: ManualClock,
     tokens: Arc<AtomicU64>,
+    /// What tells apart whose turns they are.
+    share: Option<&'static str>,
 }
 
 /// An instance at work.
@@ -105,7 +109,7 @@ impl Bench {
             clock: clock.component(),
         };
         let database = Database::open(options).unwrap();
-        Bench { folder, log: Arc::new(log), database, clock, tokens: Arc::default() }
+        Bench { folder, log: Arc::new(log), database, clock, tokens: Arc::default(), share: None }
     }
 
     /// The same with its rows on a server.
@@ -130,10 +134,19 @@ impl Bench {
             Timing { pace: PACE, clock: self.clock.component(), jitter: Arc::new(|| 1.0) },
             Arc::new(move || format!("lease-{}", tokens.fetch_add(1, Ordering::SeqCst))),
         );
+        let leases = match self.share {
+            Some(by) => leases.by_share(by.parse().unwrap()),
+            None => leases,
+        };
         let (desk, control) = (leases.desk(), leases.control());
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(leases.run(async move { drop(stopped.await) }));
         Running { desk, control, stop, task }
+    }
+
+    /// The same where shares have their turns.
+    fn by_share(self, share: &'static str) -> Bench {
+        Bench { share: Some(share), ..self }
     }
 
     /// Stores events numbered on from `first`, one per key given.

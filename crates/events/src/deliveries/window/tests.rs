@@ -11,8 +11,20 @@ fn event(offset: u64, key: &str) -> Arc<Stored> {
     Arc::new(Stored { offset: Offset(offset), event: stamped("order", key, offset) })
 }
 
+fn window(by: Option<&str>) -> Window {
+    let by = by.map(|by| Arc::new(by.parse().expect("a place")));
+    let order = TurnOrder { by, measure: Measure::UnderWay };
+    Window::new(Offset::BEGINNING, HashMap::new(), order)
+}
+
+/// Whose turn it is gives its first.
+fn give_out(window: &mut Window) -> Option<Arc<Stored>> {
+    let share = window.next()?.share;
+    window.give_out(&share)
+}
+
 fn empty() -> Window {
-    Window::new(Offset::BEGINNING, HashMap::new())
+    window(None)
 }
 
 fn offsets(list: &[Arc<Stored>]) -> Vec<u64> {
@@ -47,10 +59,10 @@ fn of_a_key_only_the_first_that_nobody_answered_for_is_given_out() {
     for (offset, key) in [(1, "a"), (2, "a"), (3, "b")] {
         assert_eq!(window.admit(event(offset, key)), Admitted::Queued);
     }
-    let mut next = || window.give_out().map(|stored| stored.offset.0);
+    let mut next = || give_out(&mut window).map(|stored| stored.offset.0);
     assert_eq!([next(), next(), next()], [Some(1), Some(3), None]);
     window.acknowledge(Offset(1));
-    assert_eq!(window.give_out().map(|stored| stored.offset.0), Some(2));
+    assert_eq!(give_out(&mut window).map(|stored| stored.offset.0), Some(2));
 }
 
 #[test]
@@ -61,13 +73,13 @@ fn what_was_put_back_lets_those_go_first_that_were_read_by_then() {
     }
     // Each of them is put back in turn, and then the first again.
     for given in [1, 2, 3, 1] {
-        assert_eq!(window.give_out().map(|stored| stored.offset.0), Some(given));
+        assert_eq!(give_out(&mut window).map(|stored| stored.offset.0), Some(given));
         window.put_back(Offset(given));
     }
     // Nor does it wait for what is read later, for as long as there is some.
     window.admit(event(4, "d"));
     for given in [2, 3, 1, 4] {
-        assert_eq!(window.give_out().map(|stored| stored.offset.0), Some(given));
+        assert_eq!(give_out(&mut window).map(|stored| stored.offset.0), Some(given));
     }
 }
 
@@ -77,10 +89,10 @@ fn what_fails_is_parked_with_all_behind_it_and_so_is_what_comes() {
     for (offset, key) in [(1, "a"), (2, "b"), (3, "a")] {
         window.admit(event(offset, key));
     }
-    window.give_out();
+    give_out(&mut window);
     assert_eq!(offsets(&window.fail(Offset(1))), [1, 3]);
     assert_eq!(window.admit(event(4, "a")), Admitted::Behind);
-    assert_eq!(window.give_out().map(|stored| stored.offset.0), Some(2), "another key goes on");
+    assert_eq!(give_out(&mut window).map(|stored| stored.offset.0), Some(2), "another key goes on");
     // Three were parked: until the last of them is gone, so is what comes.
     for parked in [true, true, false] {
         window.unparked("a");
@@ -94,7 +106,7 @@ fn the_place_moves_over_what_is_settled_from_the_beginning_and_the_rest_is_named
     let mut window = empty();
     for (offset, key) in [(1, "a"), (2, "b"), (3, "c")] {
         window.admit(event(offset, key));
-        window.give_out();
+        give_out(&mut window);
     }
     window.acknowledge(Offset(2));
     let Leaving { first, ahead } = window.leave();
@@ -127,6 +139,49 @@ fn it_takes_no_more_events_and_no_more_bytes_than_the_limits() {
     assert_eq!(window.room(), 0, "its attributes count");
 }
 
+#[test]
+fn where_shares_have_their_turns_a_page_more_is_read_and_all_of_it_is_theirs() {
+    let mut window = window(Some("source"));
+    for offset in 1..=SHARED_WINDOW_EVENTS_MAX as u64 {
+        assert!(window.room() > 0, "{offset}");
+        // The last is somebody else's.
+        let source = if offset < WINDOW_EVENTS_MAX as u64 { "order" } else { "till" };
+        let event = stamped(source, &offset.to_string(), offset);
+        window.admit(Arc::new(Stored { offset: Offset(offset), event }));
+    }
+    assert_eq!(window.room(), 0);
+    let given: Vec<u64> = std::iter::repeat_with(|| give_out(&mut window))
+        .take(3)
+        .flatten()
+        .map(|it| it.offset.0)
+        .collect();
+    assert_eq!(given, [1, WINDOW_EVENTS_MAX as u64, 2]);
+    let SharesReport { count, waiting, .. } = window.report();
+    assert_eq!((count, waiting), (2, SHARED_WINDOW_EVENTS_MAX));
+    window.acknowledge(Offset(WINDOW_EVENTS_MAX as u64));
+    let SharesReport { waiting, .. } = window.report();
+    assert_eq!(waiting, SHARED_WINDOW_EVENTS_MAX - 1, "what was handled ahead waits no more");
+}
+
+#[test]
+fn what_is_offered_behind_is_given_to_who_has_what_is_before_it_and_else_waits() {
+    let mut window = empty();
+    for (offset, key) in [(1, "a"), (2, "a"), (3, "a")] {
+        window.admit(event(offset, key));
+    }
+    let first = give_out(&mut window).expect("it is ready");
+    window.offer_behind(&first);
+    let second = give_out(&mut window).expect("it was offered");
+    assert_eq!((first.offset.0, second.offset.0), (1, 2));
+    window.offer_behind(&second);
+    window.end_offers();
+    assert!(give_out(&mut window).is_none(), "the third is nobody else's");
+    window.acknowledge(Offset(1));
+    assert!(give_out(&mut window).is_none(), "nor is it while the second is out");
+    window.acknowledge(Offset(2));
+    assert_eq!(give_out(&mut window).map(|it| it.offset.0), Some(3));
+}
+
 /// What may happen to a window, by turns.
 #[derive(Clone, Debug)]
 enum Step {
@@ -154,9 +209,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 /// The plain story that a window has to tell: of each key one list, in order.
-#[derive(Default)]
 struct Model {
-    window: Option<Window>,
+    window: Window,
     read: u64,
     /// Of each key what is not handled, in order, whether it is parked or not.
     waiting: HashMap<String, VecDeque<u64>>,
@@ -168,8 +222,20 @@ struct Model {
 }
 
 impl Model {
+    fn new(window: Window) -> Model {
+        Model {
+            window,
+            read: 0,
+            waiting: HashMap::new(),
+            parked: HashMap::new(),
+            out: Vec::new(),
+            handled: BTreeSet::new(),
+            left: 0,
+        }
+    }
+
     fn window(&mut self) -> &mut Window {
-        self.window.get_or_insert_with(empty)
+        &mut self.window
     }
 
     fn take(&mut self, step: &Step) {
@@ -199,7 +265,11 @@ impl Model {
 
     fn read(&mut self, key: &str) {
         self.read += 1;
-        let stored = event(self.read, key);
+        // Every third is another one's, of one key too.
+        let data = format!(r#"{{"tenant":{}}}"#, self.read % 3);
+        let data = serde_json::value::RawValue::from_string(data).expect("JSON");
+        let event = Event { data, ..stamped("order", key, self.read) };
+        let stored = Arc::new(Stored { offset: Offset(self.read), event });
         let admitted = self.window().admit(stored);
         self.waiting.entry(key.to_owned()).or_default().push_back(self.read);
         let parked = self.parked.get_mut(key).filter(|count| **count > 0);
@@ -208,12 +278,22 @@ impl Model {
     }
 
     fn give_out(&mut self) {
-        let Some(stored) = self.window().give_out() else { return };
+        let Some(stored) = give_out(self.window()) else {
+            return assert_eq!(self.first_open(), None, "nobody waits for who has nothing");
+        };
         let key = &stored.event.key;
         assert_eq!(self.waiting[key].front(), Some(&stored.offset.0), "the first of its key");
         assert_eq!(self.parked.get(key).copied().unwrap_or(0), 0, "none of its key is parked");
         assert!(!self.out.iter().any(|out| out.event.key == *key), "one of its key at a time");
         self.out.push(stored);
+    }
+
+    /// A key of which something might be given out.
+    fn first_open(&self) -> Option<&String> {
+        let is_parked = |key: &str| self.parked.get(key).is_some_and(|count| *count > 0);
+        let is_out = |key: &str| self.out.iter().any(|out| out.event.key == key);
+        let mut open = self.waiting.iter().filter(|it| !it.1.is_empty()).map(|it| it.0);
+        open.find(|key| !is_parked(key) && !is_out(key))
     }
 
     fn answered(&mut self, at: usize) -> Option<Arc<Stored>> {
@@ -275,7 +355,14 @@ impl Model {
 proptest! {
     #[test]
     fn whatever_is_answered_order_holds_and_nothing_is_skipped(steps in steps()) {
-        let mut model = Model::default();
+        let mut model = Model::new(empty());
+        steps.iter().for_each(|step| model.take(step));
+        model.finish();
+    }
+
+    #[test]
+    fn whoever_s_turn_it_is_order_holds_and_nothing_is_skipped(steps in steps()) {
+        let mut model = Model::new(window(Some("event.tenant")));
         steps.iter().for_each(|step| model.take(step));
         model.finish();
     }

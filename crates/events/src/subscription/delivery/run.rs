@@ -11,6 +11,7 @@ use crate::broker::{Offset, Stored};
 use crate::error::Error;
 use crate::failure::Failure;
 use crate::parking::{PARKED_MAX, Standing, Wait};
+use crate::share::ShareName;
 use crate::store::expired::{self, Passed};
 use crate::store::inbox::{Assigned, Marks, Place, Received};
 use crate::store::parked;
@@ -195,7 +196,7 @@ impl<'d, H: Handler> Run<'d, H> {
         standing: Standing<'_>,
     ) -> Result<(), Trouble> {
         let now = tx.now();
-        parked::park(tx, self.of, stored, standing, now).await?;
+        parked::park(tx, self.of, stored, standing, &ShareName::none(), now).await?;
         self.parked += 1;
         Ok(())
     }

@@ -66,8 +66,7 @@ struct Model {
 }
 
 impl Model {
-    fn new() -> Model {
-        let bench = Bench::new();
+    fn new(bench: Bench) -> Model {
         let running = Some(bench.start());
         Model { bench, running, published: 0, open: BTreeMap::new(), held: Vec::new(), seconds: 0 }
     }
@@ -93,7 +92,10 @@ impl Model {
 
     async fn publish(&mut self, key: &str) {
         self.published += 1;
-        self.bench.publish(self.published, &[key]).await;
+        let data = format!(r#"{{"share":{}}}"#, self.published % 3);
+        let data = serde_json::value::RawValue::from_string(data).expect("JSON");
+        let event = Event { data, ..stamped("order", key, self.published) };
+        self.bench.log.publish(&topic("order").first(), vec![event]).await.unwrap();
         self.open.entry(key.to_owned()).or_default().push_back(self.published);
     }
 
@@ -202,13 +204,23 @@ proptest! {
     fn whatever_is_answered_ends_or_crashes_each_key_is_one_s_at_a_time_in_order_and_nothing_is_lost(
         steps in steps()
     ) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let mut model = Model::new();
-            for step in &steps {
-                model.take(step).await;
-            }
-            model.finish().await;
-        });
+        told(Bench::new, &steps);
     }
+
+    #[test]
+    fn whoever_s_turn_it_is_each_key_is_one_s_at_a_time_in_order_and_nothing_is_lost(steps in steps()) {
+        // Three shares of three keys each: what is parked and what is new are of several.
+        told(|| Bench::new().by_share("event.share"), &steps);
+    }
+}
+
+fn told(bench: impl FnOnce() -> Bench, steps: &[Step]) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut model = Model::new(bench());
+        for step in steps {
+            model.take(step).await;
+        }
+        model.finish().await;
+    });
 }

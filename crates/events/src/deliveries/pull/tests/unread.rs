@@ -181,14 +181,14 @@ async fn a_partition_that_is_hurt_leaves_the_others_their_leases() {
     assert_eq!(lent.events.len(), 3);
     running.kill().await;
     bench.log.close().await;
-    let Bench { log, folder, clock, database, tokens } = bench;
+    let Bench { log, folder, clock, database, tokens, share } = bench;
     drop(log);
     let hurt = "UPDATE t2 SET record = CAST(replace(CAST(record AS TEXT), 'Num', 'Nom') AS BLOB)
         WHERE offset = 1";
     execute(&folder.path().join("log.db"), hurt);
     let declared = [Declared { topic: topic("order"), partitions: two }];
     let log = Arc::new(Log::open_declared(folder.path(), &declared, clock.component()).unwrap());
-    let bench = Bench { log, folder, clock, database, tokens };
+    let bench = Bench { log, folder, clock, database, tokens, share };
     let running = bench.start();
     assert_eq!(running.acknowledge(&lent.token, &[1]).await.count, 1);
     bench.log.publish(&one, vec![stamped("order", "a", 4)]).await.unwrap();

@@ -79,7 +79,8 @@ pub(super) const SETS: &[TableSet] = &[
             CREATE INDEX parked_source ON parked (subscription, source, partition, sequence);
             CREATE INDEX parked_due ON parked (subscription, partition, next_at, place)
                 WHERE next_at IS NOT NULL;
-            CREATE INDEX parked_dead ON parked (subscription, place) WHERE dead = 1;"],
+            CREATE INDEX parked_dead ON parked (subscription, place) WHERE dead = 1;",
+            "ALTER TABLE parked ADD COLUMN share TEXT;"],
     },
     TableSet {
         name: "paused",

@@ -132,5 +132,6 @@ pub(super) const PARKED: TableSet = TableSet {
         DROP INDEX parked_due;
         CREATE INDEX parked_due ON parked (subscription, partition, next_at, place)
             WHERE next_at IS NOT NULL;",
+        "ALTER TABLE parked ADD COLUMN share TEXT;",
     ],
 };
