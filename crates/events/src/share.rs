@@ -164,6 +164,14 @@ fn attribute(name: &str) -> Result<Place, Unfit> {
 }
 
 impl ShareBy {
+    /// The names that lead to it in the data, if that is where it is.
+    pub fn member(&self) -> Option<&[String]> {
+        match &self.0 {
+            Place::Member(names) => Some(names),
+            _ => None,
+        }
+    }
+
     /// Which share an event is in: by a text, a number or a truth value; whatever else there is counts as none.
     pub fn of(&self, event: &Event) -> ShareName {
         match &self.0 {

@@ -66,6 +66,11 @@ impl Pointer {
         Ok(Pointer { steps })
     }
 
+    /// The one that leads to a member by these names.
+    pub(crate) fn of_names(names: &[String]) -> Pointer {
+        Pointer { steps: names.iter().cloned().map(Step::Named).collect() }
+    }
+
     /// Whether it names one value at most.
     pub(crate) fn is_of_one(&self) -> bool {
         !self.steps.contains(&Step::Every)

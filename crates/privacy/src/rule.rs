@@ -28,6 +28,15 @@ pub struct RuleEntry {
     fields: Vec<String>,
 }
 
+impl RuleEntry {
+    /// Whether it seals what these names lead to in the data, or something of it; what is wrong with the rule is said elsewhere.
+    pub fn seals(&self, names: &[String]) -> bool {
+        let member = Pointer::of_names(names);
+        let mut fields = self.fields.iter().filter_map(|text| Pointer::parse(text).ok());
+        fields.any(|field| field.overlaps(&member))
+    }
+}
+
 /// One rule.
 #[derive(Clone, Debug)]
 pub struct Rule {

@@ -289,6 +289,11 @@ fn settings_that_cannot_be_sealed_by_are_refused_with_their_line() {
             "events.subscriptions.a.unseal: nothing of `paid` is sealed",
         ),
         (
+            "  topics:\n    paid: { publish: T, pii: [{ fields: [/a/*] }] }\n  subscriptions:\n    \
+          a: { topic: paid, pull: true, share: event.a.b }\n",
+            "events.subscriptions.a.share: is sealed by `events.topics.paid.pii`",
+        ),
+        (
             "  topics:\n    paid: { pii: [{ fields: [/a] }] }\n  outboxes:\n    \
           shop: { database: 'postgres://a@127.0.0.1:1/b', topics: [paid] }\n",
             "cannot be sealed: a row is committed before it is read",
@@ -301,6 +306,10 @@ fn settings_that_cannot_be_sealed_by_are_refused_with_their_line() {
         let outcome = run(&["check", "-c", text(&file)]).expect(1);
         assert!(outcome.stdout.contains(says), "{says}: {outcome:?}");
     }
+    let beside = "events:\n  topics:\n    paid: { publish: T, pii: [{ fields: [/a/b] }] }\n  subscriptions:\n    \
+        a: { topic: paid, pull: true, share: event.a.c }\n    b: { topic: paid, pull: true, share: a }\n";
+    let file = overlay(folder.path(), "beside.yaml", beside);
+    run(&["check", "-c", text(&file)]).expect(0);
     let file = overlay(
         folder.path(),
         "mall.yaml",

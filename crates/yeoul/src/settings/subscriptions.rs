@@ -128,6 +128,8 @@ pub(super) struct Section<'w> {
     pub(super) allow: &'w [String],
     /// Whether something of a topic is sealed.
     pub(super) has_pii: &'w dyn Fn(&Topic) -> bool,
+    /// Whether what these names lead to in the data of its events is sealed.
+    pub(super) seals: &'w dyn Fn(&Topic, &[String]) -> bool,
     /// Receivers on this machine are allowed without being named.
     pub(super) is_one_machine: bool,
     /// Whose subscriptions there are already.
@@ -163,6 +165,12 @@ pub(super) fn compile(
             mistakes.at(&["events", "subscriptions", name, "unseal"]).note(says);
         }
         let share = share(written, &under, &mut mistakes);
+        if share.as_ref().and_then(ShareBy::member).is_some_and(|it| (section.seals)(topic, it)) {
+            let says = format!(
+                "is sealed by `events.topics.{topic}.pii`, each time differently: nobody could tell whose an event is"
+            );
+            mistakes.at(&["events", "subscriptions", name, "share"]).note(says);
+        }
         let (name, topic) = (name.clone(), topic.clone());
         all.extend(way.map(|way| Elsewhere { name, topic, is_told, pace, share, way }));
     }

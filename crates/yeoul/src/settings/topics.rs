@@ -327,6 +327,10 @@ impl Events {
         let section = subscriptions::Section {
             written: &self.subscriptions,
             has_pii: &has_pii,
+            seals: &|topic, names| {
+                let declared = self.topics.get(topic.as_str());
+                declared.is_some_and(|it| it.pii.iter().any(|rule| rule.seals(names)))
+            },
             allow: &self.allow,
             is_one_machine: !composition.topics.is_empty(),
             services: &composition.services,
