@@ -19,10 +19,12 @@
 //! | all others | any change | any change |
 //!
 //! It errs on one side: what it cannot tell apart it names. What is written another way to the same end (`const` for an `enum` of
-//! one aside) may be named, and a change that breaks somebody by these words never passes.
+//! one aside) may be named, and a change that breaks somebody by these words never passes. Numbers are compared as they are written, and
+//! not as the nearest `f64`.
 
 mod members;
 mod node;
+mod number;
 mod values;
 
 use serde_json::Value;
@@ -198,25 +200,27 @@ fn conditions(old: &Node<'_>, new: &Node<'_>, at: &str, found: &mut Found) {
     }
 }
 
-/// Whether a word is written alike, and whatever it refers to is.
+/// Whether a word is written alike, and so is whatever it refers to: below a word that turns a schema around, or has it decide about
+/// another, what would break nobody elsewhere may break somebody.
 fn is_same(word: &str, old: &Node<'_>, new: &Node<'_>) -> bool {
     let (Some(of_old), Some(of_new)) = (old.words.get(word), new.words.get(word)) else {
         return !old.has(word) && !new.has(word);
     };
-    let referred = |reference: &Value| {
-        let of = |root| Ends { root, schema: target(root, reference) };
-        of_pair(of(old.root), of(new.root)).breaks.is_empty()
-    };
-    *of_old == *of_new && references(word, of_old).into_iter().all(referred)
+    let below = keywords::behind_word("", word, of_old);
+    *of_old == *of_new && are_written_alike(below, old.root, new.root)
 }
 
-/// Every reference below a word.
-fn references<'d>(word: &str, value: &'d Value) -> Vec<&'d Value> {
-    let mut found = Vec::new();
-    let mut left = keywords::behind_word("", word, value);
+/// Whether all that these schemas of both documents refer to, however far, is written alike in both.
+fn are_written_alike<'d>(mut left: Vec<Below<'d>>, old: &'d Value, new: &Value) -> bool {
     while let Some(Below { schema, .. }) = left.pop() {
-        found.extend(schema.get("$ref"));
+        if let Some(reference) = schema.get("$ref") {
+            let (was, is) = (target(old, reference), target(new, reference));
+            if was != is {
+                return false;
+            }
+            left.push(Below { pointer: String::new(), schema: was });
+        }
         left.extend(keywords::below("", schema));
     }
-    found
+    true
 }

@@ -45,6 +45,17 @@ fn a_word_that_binds_more_breaks_publishers_and_one_that_binds_less_readers() {
         (json!({"minimum": 1}), json!({"minimum": 2}), "/minimum"),
         (json!({"exclusiveMinimum": 1}), json!({"exclusiveMinimum": 2}), "/exclusiveMinimum"),
         (json!({"maximum": 2}), json!({"maximum": 1}), "/maximum"),
+        (
+            json!({"minimum": 9_007_199_254_740_992_u64}),
+            json!({"minimum": 9_007_199_254_740_993_u64}),
+            "/minimum",
+        ),
+        (
+            json!({"maximum": 9_007_199_254_740_993_u64}),
+            json!({"maximum": 9_007_199_254_740_992.0}),
+            "/maximum",
+        ),
+        (json!({"maximum": 1.5}), json!({"maximum": 1}), "/maximum"),
         (json!({"exclusiveMaximum": 2}), json!({"exclusiveMaximum": 1}), "/exclusiveMaximum"),
         (json!({}), json!({"minLength": 1}), "/minLength"),
         (json!({"maxLength": 2}), json!({"maxLength": 1}), "/maxLength"),
@@ -116,6 +127,31 @@ fn what_is_another_thing_breaks_both() {
             json!({"not": {"$ref": "#/$defs/a"}, "$defs": {"a": {"type": "null"}}}),
             json!({"not": {"$ref": "#/$defs/a"}, "$defs": {"a": {"type": "string"}}}),
             "/not",
+        ),
+        // A field that is added breaks nobody, but where it takes away from what is ruled out.
+        (
+            json!({"not": {"$ref": "#/$defs/a"}, "$defs": {"a": {"type": "object"}}}),
+            json!({"not": {"$ref": "#/$defs/a"}, "$defs": {"a": {
+                "type": "object", "properties": {"b": {"type": "string"}},
+            }}}),
+            "/not",
+        ),
+        (
+            json!({"not": {"items": {"$ref": "#/$defs/a"}}, "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {}}}),
+            json!({"not": {"items": {"$ref": "#/$defs/a"}}, "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {
+                "properties": {"c": {"type": "string"}},
+            }}}),
+            "/not",
+        ),
+        (
+            json!({"const": 9_007_199_254_740_992_u64}),
+            json!({"const": 9_007_199_254_740_993_u64}),
+            "/enum",
+        ),
+        (
+            json!({"multipleOf": 9_007_199_254_740_992_u64}),
+            json!({"multipleOf": 9_007_199_254_740_993_u64}),
+            "/multipleOf",
         ),
     ] {
         let found = broken(&old, &new);

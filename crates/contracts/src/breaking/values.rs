@@ -1,10 +1,12 @@
 //! What a value may be by itself: its types, which values there are, and within which bounds.
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 use super::node::Node;
+use super::number::order;
 use super::{Found, Side};
 use crate::pointer::step;
 
@@ -12,13 +14,13 @@ use crate::pointer::step;
 const TYPES: [&str; 7] = ["null", "boolean", "integer", "number", "string", "array", "object"];
 
 /// Words that are a least or a most, and what is meant where they are absent, if that is a number.
-const BOUNDS: [(&str, Bound, Option<f64>); 12] = [
+const BOUNDS: [(&str, Bound, Option<u8>); 12] = [
     ("minimum", Bound::Least, None),
     ("exclusiveMinimum", Bound::Least, None),
-    ("minLength", Bound::Least, Some(0.0)),
-    ("minItems", Bound::Least, Some(0.0)),
-    ("minProperties", Bound::Least, Some(0.0)),
-    ("minContains", Bound::Least, Some(1.0)),
+    ("minLength", Bound::Least, Some(0)),
+    ("minItems", Bound::Least, Some(0)),
+    ("minProperties", Bound::Least, Some(0)),
+    ("minContains", Bound::Least, Some(1)),
     ("maximum", Bound::Most, None),
     ("exclusiveMaximum", Bound::Most, None),
     ("maxLength", Bound::Most, None),
@@ -40,7 +42,10 @@ pub(super) fn compare(old: &Node<'_>, new: &Node<'_>, at: &str, found: &mut Foun
     types(old, new, at, found);
     listed(old, new, at, found);
     for (word, bound, absent) in BOUNDS {
-        let number = |node: &Node<'_>| node.words.get(word).and_then(|it| it.as_f64()).or(absent);
+        let number = |node: &Node<'_>| {
+            let written = node.words.get(word).and_then(|it| it.as_number().cloned());
+            written.or_else(|| absent.map(Number::from))
+        };
         bounds(bound, number(old), number(new), &step(at, word), found);
     }
     for word in BINDING {
@@ -113,13 +118,20 @@ fn values<'d>(node: &Node<'d>) -> Option<Vec<&'d Value>> {
     one.or_else(|| Some(node.words.get("enum")?.as_array()?.iter().collect()))
 }
 
-fn bounds(bound: Bound, old: Option<f64>, new: Option<f64>, at: &str, found: &mut Found) {
+fn bounds(bound: Bound, old: Option<Number>, new: Option<Number>, at: &str, found: &mut Found) {
     let (closer, further) = match (old, new) {
         (None, None) => return,
         (None, Some(_)) => (true, false),
         (Some(_), None) => (false, true),
-        (Some(old), Some(new)) if bound == Bound::Least => (new > old, new < old),
-        (Some(old), Some(new)) => (new < old, new > old),
+        (Some(old), Some(new)) => match (order(&new, &old), bound) {
+            (Some(Ordering::Equal), _) => return,
+            (Some(Ordering::Greater), Bound::Least) | (Some(Ordering::Less), Bound::Most) => {
+                (true, false)
+            }
+            (Some(_), _) => (false, true),
+            // What cannot be told apart is named.
+            (None, _) => (true, true),
+        },
     };
     if closer {
         found.note(at, Side::Publishers, "is closer");
@@ -132,9 +144,7 @@ fn bounds(bound: Bound, old: Option<f64>, new: Option<f64>, at: &str, found: &mu
 /// `1` and `1.0` are one number.
 fn is_equal(one: &Value, other: &Value) -> bool {
     match (one, other) {
-        (Value::Number(one), Value::Number(other)) => {
-            one == other || one.as_f64() == other.as_f64()
-        }
+        (Value::Number(one), Value::Number(other)) => order(one, other) == Some(Ordering::Equal),
         _ => one == other,
     }
 }
