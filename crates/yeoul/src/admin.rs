@@ -24,9 +24,9 @@ use chassis::http::query::Query;
 use chassis::http::router::{Found, Route, Router};
 use chassis::http::{Path, Problem, Request, Response, Serve, Trace, json, loopback};
 use chassis::telemetry::Metrics;
+use events::Broker;
 use events::store::Promise;
 use events::subscription::{Control, Status};
-use events::{Broker, Database};
 use gateway::{Gateway, Promises};
 use http::StatusCode;
 use http::request::Parts;
@@ -45,8 +45,6 @@ pub(crate) struct Admin {
     pub(crate) broker: Arc<dyn Broker>,
     /// What an acknowledged write means where state is.
     pub(crate) store: Promise,
-    /// Outboxes that others publish through.
-    pub(crate) taking: Vec<Database>,
     /// Whether the process does its work while the broker is away.
     pub(crate) goes_on_alone: bool,
     pub(crate) controls: Controls,
@@ -256,21 +254,28 @@ impl Serve for Server {
     }
 }
 
-/// How each subscription is, in their order: all are asked at once, so that one that does not say keeps nobody else from it.
+/// How each subscription is, in their order.
 async fn statuses(controls: &[Control]) -> Vec<Result<Status, events::Error>> {
-    let ask = |control: &Control| {
-        let control = control.clone();
-        let asked = async move { control.status().await };
-        tokio::spawn(tokio::time::timeout(REPORTED_WITHIN, asked))
-    };
-    let asked: Vec<_> = controls.iter().map(ask).collect();
-    let mut all = Vec::with_capacity(asked.len());
+    let status = |control: Control| async move { control.status().await };
+    at_once(controls.iter().cloned().map(status)).await
+}
+
+/// What each answers, in their order: all are asked at once and none longer than [`REPORTED_WITHIN`], so that one that does not say
+/// keeps nobody else from it.
+async fn at_once<T, Asked>(all: impl Iterator<Item = Asked>) -> Vec<Result<T, events::Error>>
+where
+    T: Send + 'static,
+    Asked: Future<Output = Result<T, events::Error>> + Send + 'static,
+{
+    let ask = |asked| tokio::spawn(tokio::time::timeout(REPORTED_WITHIN, asked));
+    let asked: Vec<_> = all.map(ask).collect();
+    let mut said = Vec::with_capacity(asked.len());
     for asked in asked {
         let late = || events::Error::environment("neither its store nor its broker says");
-        let said = asked.await.map_err(|_| events::Error::Closed);
-        all.push(said.and_then(|said| said.unwrap_or_else(|_| Err(late()))));
+        let answer = asked.await.map_err(|_| events::Error::Closed);
+        said.push(answer.and_then(|answer| answer.unwrap_or_else(|_| Err(late()))));
     }
-    all
+    said
 }
 
 /// A refusal of the event side, as a problem; the cause goes to the log once.
@@ -296,11 +301,33 @@ fn by(request: &Request) -> Result<String, Problem> {
 
 #[cfg(test)]
 mod tests {
+    use std::future::pending;
+    use std::sync::Arc;
+
     use events::Error;
     use events::skipped::SKIPPED_MAX;
     use serde_json::json;
+    use tokio::sync::Barrier;
 
-    use super::problem;
+    use super::{at_once, problem};
+
+    #[tokio::test]
+    async fn all_are_asked_at_once_and_of_one_that_is_silent_that_is_said() {
+        let together = Arc::new(Barrier::new(3));
+        let asked = [false, true, false, false].map(|is_silent| {
+            let together = Arc::clone(&together);
+            async move {
+                if is_silent {
+                    pending::<()>().await;
+                }
+                // Each answers once the others were asked.
+                together.wait().await;
+                Ok(())
+            }
+        });
+        let said = at_once(asked.into_iter()).await;
+        assert_eq!(said.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true, true]);
+    }
 
     #[test]
     fn a_limit_on_what_is_kept_is_a_conflict_that_names_it() {

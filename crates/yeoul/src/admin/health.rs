@@ -7,19 +7,23 @@
 //! | anything else | missing | 503 |
 //! | what an operator paused | paused | 200 |
 //!
-//! Asked for at each report and kept nowhere: what is stuck now may go on by itself.
+//! Asked for at each report and kept nowhere: what is stuck now may go on by itself. All are asked side by side, loops and stores, and no
+//! longer than [`REPORTED_WITHIN`](super::REPORTED_WITHIN) together: who asks has a limit of his own, and a process is not to be taken for dead because many of its
+//! stores are silent. One that has not answered by then is named.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use chassis::health::Health;
 use chassis::http::{Response, json};
-use events::subscription::Pause;
+use events::relay;
+use events::subscription::{Control, Pause, Status};
 use http::StatusCode;
 use serde_json::json;
 use tracing::{error, warn};
 
-use super::{Admin, REPORTED_WITHIN, pausing, statuses};
+use super::dead::Controls;
+use super::{Admin, at_once, pausing, statuses};
 
 /// How often is looked whether something is stuck: more often than no progress counts as that.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
@@ -44,6 +48,15 @@ struct Stuck<'a> {
     is_degraded: bool,
 }
 
+/// Which stores answer.
+#[derive(Default)]
+struct Stores<'a> {
+    /// Of each subscription, whether it does.
+    subscriptions: Vec<bool>,
+    /// Relays whose stores do not.
+    silent: Vec<Stuck<'a>>,
+}
+
 /// The answer to `/readyz`.
 pub(super) async fn ready(admin: &Admin) -> Response {
     let Health { ready, shown } = admin.report().await;
@@ -55,8 +68,13 @@ impl Admin {
     /// for a broker that is away.
     pub(crate) async fn report(&self) -> Health {
         let Health { mut ready, mut shown } = self.readiness.report();
-        let waits_for = self.waits_for().await;
-        let Troubles { stuck, paused } = self.troubles(waits_for.is_some()).await;
+        let away = self.broker.away().filter(|_| self.goes_on_alone);
+        let (subscriptions, stores) =
+            tokio::join!(statuses(&self.controls.subscriptions), self.stores(away.is_some()));
+        let waits_for = away.filter(|_| stores.silent.is_empty());
+        let mut troubles = self.troubles(subscriptions, waits_for.as_ref().map(|_| &stores));
+        troubles.stuck.extend(stores.silent);
+        let Troubles { stuck, paused } = troubles;
         for Stuck { name, reason, is_degraded } in stuck {
             ready &= is_degraded;
             shown[if is_degraded { "degraded" } else { "missing" }][name] = reason.into();
@@ -79,23 +97,43 @@ impl Admin {
         Health { ready, shown }
     }
 
-    /// Why the broker is away, where the process does its work all the same: what it takes is stored, and waits.
-    async fn waits_for(&self) -> Option<String> {
-        let why = self.broker.away().filter(|_| self.goes_on_alone)?;
-        let stored = async {
-            for outbox in &self.taking {
-                outbox.committed_by_now().await?;
-            }
-            Ok::<_, events::Error>(())
+    /// Whether stores answer, where that tells what waits for the broker alone; nobody is asked where the broker is there.
+    async fn stores(&self, is_away: bool) -> Stores<'_> {
+        if !is_away {
+            return Stores::default();
+        }
+        let Controls { subscriptions, relays, .. } = &self.controls;
+        let of_subscription = |control: &Control| {
+            let control = control.clone();
+            async move { control.store_answers().await }
         };
-        is_answered(stored).await.then_some(why)
+        let of_relay = |relay: &relay::Control| {
+            let relay = relay.clone();
+            async move { relay.store_answers().await }
+        };
+        let (of_subscriptions, of_relays) = tokio::join!(
+            at_once(subscriptions.iter().map(of_subscription)),
+            at_once(relays.iter().map(of_relay)),
+        );
+        // What a relay's store does not take is not stored: then nothing waits for the broker alone.
+        let silent = relays.iter().zip(of_relays).filter_map(|(relay, answer)| {
+            let reason = format!("its store does not answer: {}", answer.err()?);
+            Some(Stuck { name: relay.name(), reason, is_degraded: false })
+        });
+        let subscriptions = of_subscriptions.iter().map(Result::is_ok).collect();
+        Stores { subscriptions, silent: silent.collect() }
     }
 
-    /// The loops that do not go on; what waits for the broker alone is degraded while that `is_away`.
-    async fn troubles(&self, is_away: bool) -> Troubles<'_> {
+    /// The loops that do not go on, subscriptions being so; what waits for the broker alone is degraded while that is away, and
+    /// its store answers.
+    fn troubles(
+        &self,
+        statuses: Vec<Result<Status, events::Error>>,
+        stores: Option<&Stores<'_>>,
+    ) -> Troubles<'_> {
         let (mut stuck, mut paused) = (Vec::new(), Vec::new());
-        let subscriptions = &self.controls.subscriptions;
-        for (control, status) in subscriptions.iter().zip(statuses(subscriptions).await) {
+        for (at, (control, status)) in self.controls.subscriptions.iter().zip(statuses).enumerate()
+        {
             let name = control.name();
             let pause = status.as_ref().ok().and_then(|it| it.paused);
             paused.extend(pause.map(|pause| Paused { name, pause }));
@@ -105,7 +143,7 @@ impl Admin {
                 Err(error) => (Some(error.to_string()), error.is_environment()),
             };
             let Some(reason) = reason else { continue };
-            let is_degraded = is_away && passes && is_answered(control.store_answers()).await;
+            let is_degraded = passes && stores.is_some_and(|stores| stores.subscriptions[at]);
             stuck.push(Stuck { name, reason, is_degraded });
         }
         for scheduling in &self.controls.schedules {
@@ -117,7 +155,8 @@ impl Admin {
         for relay in &self.controls.relays {
             let (name, status) = (relay.name(), relay.status());
             let Some(reason) = status.stuck else { continue };
-            let is_degraded = is_away && status.passes && is_answered(relay.store_answers()).await;
+            // Of all of them the stores answer, or it is not said that the broker is away.
+            let is_degraded = status.passes && stores.is_some();
             stuck.push(Stuck { name, reason, is_degraded });
         }
         Troubles { stuck, paused }
@@ -129,7 +168,8 @@ impl Admin {
         let mut known = BTreeSet::new();
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
-            let stuck = self.troubles(false).await.stuck;
+            let statuses = statuses(&self.controls.subscriptions).await;
+            let stuck = self.troubles(statuses, None).stuck;
             let names: BTreeSet<String> = stuck.iter().map(|it| it.name.to_owned()).collect();
             for Stuck { name, reason, .. } in
                 stuck.into_iter().filter(|it| !known.contains(it.name))
@@ -142,9 +182,4 @@ impl Admin {
             known = names;
         }
     }
-}
-
-/// Whether a store answers in time.
-async fn is_answered<T>(asked: impl Future<Output = Result<T, events::Error>>) -> bool {
-    matches!(tokio::time::timeout(REPORTED_WITHIN, asked).await, Ok(Ok(_)))
 }

@@ -3,39 +3,53 @@
 use chassis::http::{Problem, Response, json};
 use events::relay;
 use events::share::report::{ShareReport, SharesReport};
-use events::subscription::{Control, Ownership, PartitionStatus};
+use events::subscription::{Control, Ownership, PartitionStatus, Status};
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::{pausing, problem, statuses};
+use super::{at_once, pausing, problem};
+
+/// How a subscription is, and what it has put aside.
+struct Listed {
+    status: Status,
+    parked: u64,
+    expired: u64,
+}
 
 /// Every subscription.
 pub(super) async fn subscriptions(controls: &[Control]) -> Result<Response, Problem> {
+    let asked = |control: Control| async move {
+        let status = control.status().await?;
+        let (parked, expired) = (control.parked().await?, control.expired().await?);
+        Ok(Listed { status, parked, expired })
+    };
+    let all = at_once(controls.iter().cloned().map(asked)).await;
     let mut list = Vec::with_capacity(controls.len());
-    for (control, status) in controls.iter().zip(statuses(controls).await) {
-        let status = match status {
-            Ok(status) => status,
+    for (control, listed) in controls.iter().zip(all) {
+        list.push(match listed {
+            Ok(listed) => shown(&listed),
             // Its store or the broker is away: that is how it is, and no reason to say nothing of the others.
-            Err(error) if error.is_environment() => {
-                list.push(unasked(control, &error));
-                continue;
-            }
+            Err(error) if error.is_environment() => unasked(control, &error),
             Err(error) => return Err(problem(&error)),
-        };
-        list.push(json!({
-            "name": status.name,
-            "topic": status.topic.as_str(),
-            // One number over all partitions, for people: a place to go on from is each partition's own.
-            "position": status.partitions.iter().map(|one| one.position.0).sum::<u64>(),
-            "lag": status.lag,
-            "parked": control.parked().await.map_err(|error| problem(&error))?,
-            "expired": control.expired().await.map_err(|error| problem(&error))?,
-            "paused": status.paused.as_ref().map(pausing::shown),
-            "stuck": status.stuck,
-            "partitions": status.partitions.iter().map(in_partition).collect::<Vec<_>>(),
-        }));
+        });
     }
     Ok(json(StatusCode::OK, &list))
+}
+
+fn shown(listed: &Listed) -> Value {
+    let Listed { status, parked, expired } = listed;
+    json!({
+        "name": status.name,
+        "topic": status.topic.as_str(),
+        // One number over all partitions, for people: a place to go on from is each partition's own.
+        "position": status.partitions.iter().map(|one| one.position.0).sum::<u64>(),
+        "lag": status.lag,
+        "parked": parked,
+        "expired": expired,
+        "paused": status.paused.as_ref().map(pausing::shown),
+        "stuck": status.stuck,
+        "partitions": status.partitions.iter().map(in_partition).collect::<Vec<_>>(),
+    })
 }
 
 /// A subscription that cannot be asked how far it is.

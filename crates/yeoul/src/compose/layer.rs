@@ -406,7 +406,6 @@ impl Layer {
             metrics: self.metrics.clone(),
             settings,
             broker: self.broker.clone(),
-            taking: self.outboxes.clone(),
             goes_on_alone: self.goes_on_alone,
             store: self.promise.clone(),
             controls,

@@ -279,7 +279,6 @@ impl Equipment {
             metrics: self.metrics.clone(),
             settings,
             broker: stores.broker,
-            taking: Vec::new(),
             goes_on_alone: false,
             store: stores.promise,
             controls,
