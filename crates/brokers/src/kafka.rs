@@ -55,7 +55,7 @@ use tails::Tails;
 use topics::Topics;
 
 pub use address::{SERVERS_MAX, Servers};
-pub use consumers::{CONSUMERS_MAX, READERS_MAX};
+pub use consumers::shelf::{CONSUMERS_MAX, READERS_MAX};
 pub use newest::SOUGHT_MAX;
 pub use producers::PRODUCERS_MAX;
 pub use publish::QUEUE_BYTES_MAX;

@@ -17,31 +17,26 @@
 //!
 //! What a consumer says that is of no partition (a connection that broke) is taken from it and told as debugging.
 
-use std::collections::BTreeSet;
+pub(super) mod reader;
+pub(super) mod shelf;
+
 use std::convert::Infallible;
-use std::future::Future;
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::task::{Context, Poll, Waker};
 
 use events::{Error, Offset, TopicPartition};
 use rdkafka::ClientConfig;
-use rdkafka::consumer::stream_consumer::StreamPartitionQueue;
-use rdkafka::consumer::{Consumer as _, StreamConsumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::BorrowedMessage;
-use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::RDKafkaErrorCode as Code;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 
-use super::client::{Client, ClientLog, index, offset_after};
+use super::client::{Client, ClientLog};
 use super::trouble;
+use reader::{Chosen, Consumer, Cursor, Ends, Reader, assign};
+use shelf::{Assigned, CONSUMERS_MAX, READERS_MAX, Shelf, Step};
 
-/// Consumers at once, and so readers of one partition; a read beyond them waits for one.
-pub const CONSUMERS_MAX: usize = 16;
-/// Partitions that are read or rest at once, over all consumers; a read beyond them waits.
-pub const READERS_MAX: usize = 1_024;
 /// What all of them fetch ahead together, where each partition has one reader.
 const AHEAD_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// What one of them fetches ahead at least: what one request brings, so that reading and fetching take turns.
@@ -52,17 +47,6 @@ const AHEAD_BYTES_MOST: usize = 1024 * 1024;
 /// or whose queue has room again, waits for that.
 const FETCH_WAIT_MS: u32 = 100;
 
-type Consumer = StreamConsumer<ClientLog>;
-/// What is fetched of one partition.
-type Queue = StreamPartitionQueue<ClientLog>;
-
-/// After which place of which partition a reader goes on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Cursor {
-    pub(super) at: TopicPartition,
-    pub(super) after: Offset,
-}
-
 /// All that read on from places.
 pub(super) struct Consumers {
     config: ClientConfig,
@@ -70,59 +54,6 @@ pub(super) struct Consumers {
     room: Arc<Semaphore>,
     /// A reader rests, or ended.
     freed: Notify,
-}
-
-/// Readers that rest, the one that rests longest first, and the consumers of all.
-#[derive(Default)]
-struct Shelf {
-    resting: Vec<Reader>,
-    consumers: Vec<Assigned>,
-    /// How many consumers there have been.
-    made: u64,
-}
-
-/// A consumer, and which partitions are its.
-struct Assigned {
-    number: u64,
-    consumer: Arc<Consumer>,
-    partitions: BTreeSet<TopicPartition>,
-    came: Came,
-    used: Used,
-}
-
-/// A consumer is in use while somebody has one of these; dropped behind what is used, so that whoever attends to the
-/// consumer has it last. The last one to drop it waits for its threads, which is no thing to do on one of the runtime's.
-type Used = mpsc::Sender<Infallible>;
-
-/// How many records and ends were taken from a consumer, of all its partitions.
-type Came = Arc<AtomicU64>;
-
-/// What was said of a partition's end where its reader stands: Kafka's client says an end once.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Ends {
-    /// One was met since the last record. What was stored since may be on its way.
-    pub(super) is_met: bool,
-    /// Nothing was there up to this end but what Kafka keeps for itself.
-    pub(super) nothing_until: Option<Offset>,
-}
-
-/// One partition of a consumer.
-struct Reader {
-    /// Uses the consumer: it is dropped before that one's sign of use is.
-    queue: Queue,
-    of: Chosen,
-    /// Kafka's name of the topic.
-    name: String,
-    place: Cursor,
-    ends: Ends,
-}
-
-/// A consumer that has a partition for whoever is to read it.
-struct Chosen {
-    number: u64,
-    consumer: Arc<Consumer>,
-    came: Came,
-    _used: Used,
 }
 
 /// A reader in use: it is given back, or ends.
@@ -141,18 +72,6 @@ pub(super) struct Pointed<'n> {
     pub(super) from: Offset,
     /// How many read the partition on: more readers of it do not rest.
     pub(super) followers: usize,
-}
-
-/// What is done next for whoever needs a reader of a partition.
-enum Step {
-    /// There is no room for one more; this one rests longest of all.
-    End(Reader),
-    /// This one of the same partition gives way.
-    Reassign(Reader),
-    Assign(Chosen),
-    Make,
-    /// All that there may be of this partition are in use.
-    Wait,
 }
 
 /// Settings of a consumer that is told where to read.
@@ -330,87 +249,6 @@ impl Consumers {
     }
 }
 
-impl Shelf {
-    fn rested(&mut self, place: &Cursor) -> Option<Reader> {
-        let there = self.resting.iter().position(|reader| reader.place == *place)?;
-        Some(self.resting.remove(there))
-    }
-
-    /// Has it rest; it comes back where its consumer was left.
-    fn rest(&mut self, reader: Reader) -> Option<Reader> {
-        if !self.consumers.iter().any(|one| one.number == reader.of.number) {
-            return Some(reader);
-        }
-        self.resting.push(reader);
-        None
-    }
-
-    /// Leaves a consumer, and what rests there.
-    fn leave(&mut self, number: u64) -> Vec<Reader> {
-        self.consumers.retain(|one| one.number != number);
-        self.resting.extract_if(.., |reader| reader.of.number == number).collect()
-    }
-
-    fn step(&mut self, at: &TopicPartition, followers: usize) -> Step {
-        let all: usize = self.consumers.iter().map(|one| one.partitions.len()).sum();
-        if all >= READERS_MAX && !self.resting.is_empty() {
-            return Step::End(self.resting.remove(0));
-        }
-        let rests = self.resting.iter().position(|reader| reader.place.at == *at);
-        let have = self.consumers.iter().filter(|one| one.partitions.contains(at)).count();
-        if let Some(rests) = rests
-            && have >= followers.max(1)
-        {
-            return Step::Reassign(self.resting.remove(rests));
-        }
-        let free = self.consumers.iter_mut().find(|one| !one.partitions.contains(at));
-        if let Some(free) = free {
-            return Step::Assign(free.choose(at));
-        }
-        match rests {
-            _ if self.consumers.len() < CONSUMERS_MAX => Step::Make,
-            Some(rests) => Step::Reassign(self.resting.remove(rests)),
-            None => Step::Wait,
-        }
-    }
-
-    fn release(&mut self, number: u64, at: &TopicPartition) {
-        let Some(of) = self.consumers.iter().position(|one| one.number == number) else { return };
-        let partitions = &mut self.consumers[of].partitions;
-        partitions.remove(at);
-        if partitions.is_empty() && self.consumers.len() > 1 {
-            self.consumers.remove(of);
-        }
-    }
-}
-
-impl Assigned {
-    fn choose(&mut self, at: &TopicPartition) -> Chosen {
-        self.partitions.insert(at.clone());
-        Chosen {
-            number: self.number,
-            consumer: Arc::clone(&self.consumer),
-            came: Arc::clone(&self.came),
-            _used: self.used.clone(),
-        }
-    }
-}
-
-impl Reader {
-    /// Takes its partition from the consumer.
-    fn unassigned(self) -> Chosen {
-        let Reader { queue, of, name, place, .. } = self;
-        let mut taken = TopicPartitionList::with_capacity(1);
-        taken.add_partition(&name, index(&place.at));
-        if let Err(error) = of.consumer.incremental_unassign(&taken) {
-            tracing::debug!(%error, "a partition was not given back");
-        }
-        // Only one queue of a partition can tell that it has something: this one ends before there is another.
-        drop(queue);
-        of
-    }
-}
-
 impl Taken {
     fn reader(&self) -> &Reader {
         self.reader.as_ref().expect("it is taken until it is given back")
@@ -473,31 +311,6 @@ impl Drop for Taken {
         if let Some(reader) = self.reader.take() {
             self.consumers.end(reader);
         }
-    }
-}
-
-fn assign(
-    consumer: &Arc<Consumer>,
-    name: &str,
-    at: &TopicPartition,
-    after: Offset,
-) -> Result<Queue, Error> {
-    let from = rdkafka::Offset::Offset(offset_after(after));
-    let mut assigned = TopicPartitionList::with_capacity(1);
-    assigned.add_partition_offset(name, index(at), from).map_err(trouble::of)?;
-    // Before it is assigned: nothing of it comes elsewhere.
-    let queue = consumer.split_partition_queue(name, index(at)).ok_or(Error::UnknownTopic)?;
-    // What was said of it when it was pointed elsewhere is said of that place; nothing is fetched now.
-    while at_once(queue.recv()).is_some() {}
-    consumer.incremental_assign(&assigned).map_err(trouble::of)?;
-    Ok(queue)
-}
-
-/// What is ready now.
-pub(super) fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(ready) => Some(ready),
-        Poll::Pending => None,
     }
 }
 

@@ -23,7 +23,8 @@ use rdkafka::types::RDKafkaErrorCode as Code;
 use tokio::sync::Semaphore;
 
 use super::client::{Asker, Watermarks, place_of};
-use super::consumers::{Consumers, Cursor, Ends, Pointed, Taken, at_once, passes};
+use super::consumers::reader::{Cursor, Ends, at_once};
+use super::consumers::{Consumers, Pointed, Taken, passes};
 use super::record;
 use super::tails::Tails;
 use super::trouble;
