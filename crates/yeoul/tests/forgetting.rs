@@ -1,11 +1,20 @@
 //! What is personal in events is sealed by whichever door it comes, told to those who may, and told to nobody once its person is
 //! forgotten: no byte of it is in any file of the data folder but those of views, nor in a backup.
 
+#[path = "../../brokers/tests/kafka/server.rs"]
+#[allow(dead_code, reason = "the broker's own tests use the rest")]
+mod kafka;
+#[path = "../../events/tests/postgres/server.rs"]
+#[allow(dead_code, reason = "the store's own tests use the rest")]
+mod postgres;
 #[path = "push/receiver.rs"]
 #[allow(dead_code, reason = "the tests of pushing use the rest")]
 mod receiver;
 #[path = "support/lib.rs"]
 mod support;
+
+#[path = "forgetting/instances.rs"]
+mod instances;
 
 use std::fs;
 use std::path::Path;
@@ -62,7 +71,11 @@ struct Served {
 impl Served {
     fn on(folder: &Folder, receiver: &Receiver) -> Served {
         overlay(folder.path(), "page.html", "<p>{{ page.who }}</p>");
-        let (program, ready) = Started::serving(folder, &settings(receiver));
+        Served::with(folder, &settings(receiver))
+    }
+
+    fn with(folder: &Folder, settings: &str) -> Served {
+        let (program, ready) = Started::serving(folder, settings);
         let url = |name: &str| ready[name].as_str().expect("an address").to_owned();
         let data = text(&folder.data()).to_owned();
         Served { inner: url("inner"), gateway: url("gateway"), admin: url("admin"), program, data }
