@@ -3,8 +3,8 @@
 //!
 //! Whoever drops this drops them: each was perhaps made and perhaps not.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::task::{JoinError, JoinSet};
 
@@ -14,6 +14,7 @@ use crate::broker::{Offset, Stored};
 use crate::error::Error;
 use crate::event::Event;
 use crate::share::ShareName;
+use crate::store::trials::Trial;
 use crate::subscription::context::Lane;
 use crate::subscription::trial::{self, Alone, Died, Tried};
 use crate::subscription::workload::InHand;
@@ -55,63 +56,69 @@ pub(super) struct LoneAttempt {
     pub(super) noted: Noted,
 }
 
-/// Where an attempt is made by itself, and whether the store has that.
+/// An attempt that is made by itself, whether the store has that, and its turn: whoever has this last lets others try.
 #[derive(Clone)]
 pub(super) struct Noted {
-    at: Offset,
+    trial: Trial,
     stands: Arc<AtomicBool>,
+    alone: Arc<Mutex<Option<Alone>>>,
 }
 
 impl Noted {
     /// Not yet.
-    pub(super) fn new(at: Offset) -> Noted {
-        Noted { at, stands: Arc::default() }
+    pub(super) fn new(trial: Trial) -> Noted {
+        Noted { trial, stands: Arc::default(), alone: Arc::default() }
     }
 
-    /// Where the store has one.
-    pub(super) fn place(&self) -> Option<Offset> {
-        self.stands.load(Ordering::Acquire).then_some(self.at)
+    /// What the store may have.
+    pub(super) fn trial(&self) -> Option<Trial> {
+        self.stands.load(Ordering::Acquire).then_some(self.trial)
     }
 
-    fn stand(&self) {
-        self.stands.store(true, Ordering::Release);
+    /// Its turn, if it has come.
+    pub(super) fn alone(&self) -> Option<Alone> {
+        self.alone.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    async fn wait(&self) {
+        let alone = Alone::wait().await;
+        *self.alone.lock().unwrap_or_else(PoisonError::into_inner) = Some(alone);
     }
 }
 
 impl LoneAttempt {
     /// Notes it, and makes it, unless the event has ended the process as often as it may.
+    ///
+    /// # Errors
+    /// It could not be noted, and was not made.
     async fn make<R: Receiver>(
         &self,
         receiver: &R,
         permit: R::Permit,
         job: Job,
-    ) -> AnsweredAttempt {
-        let at = self.noted.at;
+    ) -> Result<AnsweredAttempt, Error> {
+        let trial = self.noted.trial;
         let (event, attempts) = job.event();
-        match self.note(attempts).await {
-            Ok(None) => {
-                self.noted.stand();
+        // Before it is known whether that stands: a note that is not there is taken back as well.
+        self.noted.stands.store(true, Ordering::Release);
+        Ok(match self.note(attempts).await? {
+            None => {
                 let answer = receiver.deliver(permit, event, attempts).await;
-                let trial = Some(TrialOutcome::of(&answer, at));
+                let trial = Some(TrialOutcome::of(&answer, trial));
                 AnsweredAttempt { job, answer, attempts, trial }
             }
-            Ok(Some(died)) => AnsweredAttempt {
+            Some(died) => AnsweredAttempt {
                 job,
                 answer: Answer::Failed(died.reason()),
                 attempts: died.attempts,
-                trial: Some(TrialOutcome::Answered(at)),
+                trial: Some(TrialOutcome::Answered(trial)),
             },
-            // Whether it can be written is asked again at the next look; what the store has of it are deaths.
-            Err(error) => {
-                tracing::warn!(%error, "an attempt could not be noted");
-                AnsweredAttempt { job, answer: Answer::NotNow, attempts, trial: None }
-            }
-        }
+        })
     }
 
     async fn note(&self, attempts: u32) -> Result<Option<Died>, Error> {
         let tried = Tried { answered: attempts - 1, attempts_max: self.attempts_max };
-        trial::note(&self.lane, self.noted.at, tried).await
+        trial::note(&self.lane, self.noted.trial, tried).await
     }
 }
 
@@ -135,7 +142,7 @@ impl Job {
 
 /// See the module.
 #[derive(Default)]
-pub(super) struct InFlight(JoinSet<AnsweredAttempt>);
+pub(super) struct InFlight(JoinSet<Result<AnsweredAttempt, Error>>);
 
 impl InFlight {
     /// Begins one.
@@ -150,11 +157,11 @@ impl InFlight {
             let _in_hand = in_hand;
             let (event, attempts) = job.event();
             let answer = receiver.deliver(permit, event, attempts).await;
-            AnsweredAttempt { job, answer, attempts, trial: None }
+            Ok(AnsweredAttempt { job, answer, attempts, trial: None })
         });
     }
 
-    /// Begins one by itself, noted before it is made.
+    /// Begins one by itself, noted before it is made. One that cannot be noted is trouble of the run, as a commit's.
     pub(super) fn begin_alone<R: Receiver>(
         &mut self,
         receiver: Arc<R>,
@@ -163,7 +170,7 @@ impl InFlight {
         lone: LoneAttempt,
     ) {
         self.0.spawn(async move {
-            let _alone = Alone::wait().await;
+            lone.noted.wait().await;
             let _in_hand = lone.lane.workload().take(1);
             lone.make(&*receiver, permit, job).await
         });
@@ -190,6 +197,9 @@ impl InFlight {
 }
 
 /// An attempt's answer; one that panicked is a mistake of the program, and everything begins anew.
-fn ended(answered: Result<AnsweredAttempt, JoinError>) -> Result<AnsweredAttempt, Error> {
-    answered.map_err(|error| Error::environment(format!("an attempt to deliver ended: {error}")))
+fn ended(
+    answered: Result<Result<AnsweredAttempt, Error>, JoinError>,
+) -> Result<AnsweredAttempt, Error> {
+    let says = |error| Error::environment(format!("an attempt to deliver ended: {error}"));
+    answered.map_err(says).flatten()
 }

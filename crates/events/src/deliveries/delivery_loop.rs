@@ -152,7 +152,9 @@ impl<R: Receiver> DeliveryLoop<R> {
         let run_end =
             self.deliver(stop.as_mut(), &owned, Waits::new(end), &mut round, backoff).await;
         let run_end = self.finish(stop, run_end, &mut round).await;
-        self.trials.noted = round.noted();
+        if let Some(noted) = round.noted() {
+            (self.trials.noted, self.trials.alone) = (noted.trial(), noted.alone());
+        }
         run_end
     }
 

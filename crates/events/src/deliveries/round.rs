@@ -31,6 +31,7 @@ use crate::event::Event;
 use crate::parking::{PARKED_MAX, Wait};
 use crate::store::ahead::SettledEvent;
 use crate::store::expired::Passed;
+use crate::store::trials::Trial;
 use crate::subscription::BATCH_MAX;
 use crate::subscription::beginning;
 use crate::subscription::context::Lane;
@@ -262,20 +263,20 @@ impl<R: Receiver> Round<R> {
 
     fn attempt(&mut self, permit: R::Permit, job: Job) {
         let receiver = Arc::clone(&self.recipient.receiver);
-        if self.care.is_none() {
+        let Some(Care { run, .. }) = self.care else {
             let in_hand = self.lane.workload().take(1);
             return self.attempts.begin(receiver, permit, job, in_hand);
-        }
-        let noted = Noted::new(job.at());
+        };
+        let noted = Noted::new(Trial { at: job.at(), run });
         self.noted = Some(noted.clone());
         let attempts_max = self.recipient.timing.pace.attempts;
         let lone = LoneAttempt { lane: self.lane.clone(), attempts_max, noted };
         self.attempts.begin_alone(receiver, permit, job, lone);
     }
 
-    /// What is noted to be tried by itself, as the store has it, and has no answer there.
-    pub(super) fn noted(&self) -> Option<Offset> {
-        self.noted.as_ref()?.place()
+    /// What is noted to be tried by itself and has no answer in the store, with its turn.
+    pub(super) fn noted(&mut self) -> Option<Noted> {
+        self.noted.take()
     }
 
     /// Whether it goes on with care, once what is due is known; how.

@@ -12,8 +12,9 @@ use crate::error::Error;
 use crate::parking::{Standing, Wait, how_to_skip};
 use crate::store::expired::{self, Passed};
 use crate::store::inbox::{Assigned, Marks, Place};
+use crate::store::trials::{self, Trial};
 use crate::store::tx::Tx;
-use crate::store::{ahead, delivery_runs, parked, trials};
+use crate::store::{ahead, delivery_runs, parked};
 use crate::subscription::BATCH_MAX;
 use crate::subscription::context::Lane;
 use crate::subscription::gaps;
@@ -47,16 +48,16 @@ pub(super) struct Outcomes {
 
 /// What came of an attempt that was noted.
 pub(super) enum TrialOutcome {
-    Answered(Offset),
+    Answered(Trial),
     /// Nobody was asked.
-    NotTried(Offset),
+    NotTried(Trial),
 }
 
 impl TrialOutcome {
-    pub(super) fn of(answer: &Answer, at: Offset) -> TrialOutcome {
+    pub(super) fn of(answer: &Answer, trial: Trial) -> TrialOutcome {
         match answer {
-            Answer::NotNow => TrialOutcome::NotTried(at),
-            Answer::Acknowledged | Answer::Failed(_) => TrialOutcome::Answered(at),
+            Answer::NotNow => TrialOutcome::NotTried(trial),
+            Answer::Acknowledged | Answer::Failed(_) => TrialOutcome::Answered(trial),
         }
     }
 }
@@ -188,8 +189,8 @@ impl Settlement {
     async fn end_trials(&self, tx: &mut Tx<'_>, of: Assigned<'_>) -> Result<(), Error> {
         for outcome in &self.outcomes.trials {
             match outcome {
-                TrialOutcome::Answered(at) => trials::forget(tx, of, *at).await?,
-                TrialOutcome::NotTried(at) => trials::withdraw(tx, of, *at).await?,
+                TrialOutcome::Answered(trial) => trials::answered(tx, of, *trial).await?,
+                TrialOutcome::NotTried(trial) => trials::withdraw(tx, of, *trial).await?,
             }
         }
         Ok(())

@@ -15,7 +15,7 @@ pub(crate) mod shown;
 
 use std::collections::HashMap;
 
-use crate::broker::Stored;
+use crate::broker::{Offset, Stored};
 use crate::error::Error;
 use crate::event::Event;
 use crate::parking::{self, Standing, Wait};
@@ -24,6 +24,7 @@ use crate::position::WritePosition;
 use crate::share::ShareName;
 use crate::store::inbox::Assigned;
 use crate::store::rows::{Row, Rows};
+use crate::store::trials;
 use crate::store::value::{Bind, Value};
 use crate::topic::Topic;
 use jiff::Timestamp;
@@ -370,6 +371,8 @@ pub(crate) async fn redrive(
     let (partition, now) = (at.partition.index(), now.as_microsecond());
     let which: [&dyn Bind; 4] = [&subscription, &partition, &at.number, &now];
     if rows.execute(update, &which).await? > 0 {
+        let of = Assigned { subscription, partition: at.partition };
+        trials::forget(rows, of, Offset(at.number)).await?;
         return Ok(true);
     }
     // One that is tried again by itself keeps the attempts behind it: it is not given up yet.

@@ -26,11 +26,13 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use super::beginning;
 use super::context::Lane;
 use super::delivery::run::Trouble;
 use super::delivery::{Delivered, Dispatcher, Read, RunMode};
-use super::trial::{Alone, Trials, Tried};
+use super::trial::{Care, Trials, Tried};
 use super::{BATCH_MAX, Handler};
 use crate::broker::{Offset, Stored};
 use crate::error::Error;
@@ -38,6 +40,7 @@ use crate::group::{Member, OwnedPartition};
 use crate::partition::Partition;
 use crate::store::options::Reading;
 use crate::store::parked;
+use crate::store::trials::Trial;
 use crate::wait::{BACKOFF_MAX, Backoff};
 
 /// A subscription while it runs, in one partition.
@@ -56,10 +59,10 @@ enum RunEnd {
     Revoked,
 }
 
-/// Whether a round may begin.
-enum Ready {
-    /// With care nobody else is trying anything meanwhile.
-    Yes(Option<Alone>),
+/// What a round begins with.
+enum Next {
+    /// What there is to take, or why that cannot be read: what is parked is tried all the same.
+    Batch(Result<Vec<Stored>, Error>),
     Ended(RunEnd),
 }
 
@@ -157,18 +160,16 @@ impl<H: Handler> Consumer<H> {
         let mut is_clear = false;
         loop {
             owned.reached(position.0);
-            let alone = match self.ready(stop.as_mut()).await {
-                Ready::Yes(alone) => alone,
-                Ready::Ended(end) => return Ok(end),
+            let events = match self.next(stop.as_mut(), &mut end, position).await? {
+                Next::Batch(events) => events,
+                Next::Ended(run_end) => return Ok(run_end),
             };
-            // Before the read: what is stored from here on wakes the wait below.
-            end.mark_unchanged();
             // What is due goes first. It is older than anything new, and it frees room to park in.
             let more = !is_clear && self.retry(position).await?;
-            let look = self.look(&mut position, is_clear).await?;
+            let look = self.take(&mut position, events?, is_clear).await?;
             self.record(&look, position, backoff);
             is_clear = look.is_clear(is_clear);
-            drop(alone);
+            self.trials.answered();
             self.trials.goes_on(position, more);
             let has_moved = matches!(look, PollOutcome::Moved { .. });
             // Past the newest there is, what comes from here on ends the wait.
@@ -193,20 +194,25 @@ impl<H: Handler> Consumer<H> {
         }
     }
 
-    /// Waits while it rests, and for its turn where it goes on with care.
-    async fn ready(&mut self, mut stop: Pin<&mut (impl Future<Output = ()> + Send)>) -> Ready {
-        // Stop is asked first: a subscription that is both stopped and paused ends.
-        tokio::select! {
-            biased;
-            () = stop.as_mut() => return Ready::Ended(RunEnd::Stopped),
-            () = self.member.revoked(self.lane.at.partition) => return Ready::Ended(RunEnd::Revoked),
-            () = self.lane.context.resumed() => {}
+    /// The next batch, once it may go on.
+    async fn next(
+        &mut self,
+        mut stop: Pin<&mut (impl Future<Output = ()> + Send)>,
+        end: &mut watch::Receiver<Offset>,
+        position: Offset,
+    ) -> Result<Next, Error> {
+        let Consumer { lane, member, .. } = &mut *self;
+        let at = lane.at.partition;
+        if let Some(run_end) = until(lane.context.resumed(), stop.as_mut(), member, at).await {
+            return Ok(Next::Ended(run_end));
         }
-        tokio::select! {
-            biased;
-            () = stop => Ready::Ended(RunEnd::Stopped),
-            alone = self.trials.turn() => Ready::Yes(alone),
-        }
+        // Before the read: what is stored from here on wakes the wait behind it.
+        end.mark_unchanged();
+        let events = self.read(position).await;
+        // With care nobody else is trying anything from here on; a broker that is slow keeps nobody waiting.
+        let Consumer { trials, member, .. } = &mut *self;
+        let run_end = until(trials.turn(), stop, member, at).await;
+        Ok(run_end.map_or(Next::Batch(events), Next::Ended))
     }
 
     /// Tries what is due; whether more may be.
@@ -217,8 +223,8 @@ impl<H: Handler> Consumer<H> {
             return Ok(false);
         }
         let alone = if self.trials.is_careful() {
-            let Some(at) = self.note_due().await? else { return Ok(true) };
-            Some(at)
+            let Some(trial) = self.note_due().await? else { return Ok(true) };
+            Some(trial)
         } else {
             None
         };
@@ -232,14 +238,15 @@ impl<H: Handler> Consumer<H> {
         let retried = work.await?;
         drop(in_hand);
         self.lane.workload().add_retries(retried.attempts);
-        self.trials.answered();
+        self.trials.noted = None;
         self.dispatcher.committed(retried.batches);
         Ok(retried.more)
     }
 
     /// Notes that the first that is due is about to be tried by itself; where, unless it has ended the process as often as it
     /// may, and is a dead letter now.
-    async fn note_due(&mut self) -> Result<Option<Offset>, Error> {
+    async fn note_due(&mut self) -> Result<Option<Trial>, Error> {
+        let Some(Care { run, .. }) = self.trials.care else { return Ok(None) };
         let database = &self.lane.context.database;
         let given = (&self.lane, (self.lane.context.clock)());
         let read = database.read_by(Reading::Statement, &given, |(lane, now), rows| {
@@ -247,9 +254,9 @@ impl<H: Handler> Consumer<H> {
         });
         let Some(due) = read.await? else { return Ok(None) };
         let tried = Tried { answered: due.attempts, attempts_max: self.dispatcher.retry.attempts };
-        let at = Offset(due.at.number);
-        let Some(died) = self.trials.note(&self.lane, at, tried).await? else {
-            return Ok(Some(at));
+        let trial = Trial { at: Offset(due.at.number), run };
+        let Some(died) = self.trials.note(&self.lane, trial, tried).await? else {
+            return Ok(Some(trial));
         };
         let given = (Arc::clone(&self.dispatcher), self.lane.clone(), due, died);
         let work = self.lane.context.database.write(given, |(dispatcher, lane, due, died), tx| {
@@ -259,20 +266,30 @@ impl<H: Handler> Consumer<H> {
         Ok(None)
     }
 
-    /// Takes the next batch.
-    async fn look(&mut self, position: &mut Offset, is_clear: bool) -> Result<PollOutcome, Error> {
-        let after = *position;
+    /// The next batch.
+    async fn read(&self, after: Offset) -> Result<Vec<Stored>, Error> {
         let limit = if self.trials.is_careful() { 1 } else { BATCH_MAX };
         let mut events = self.lane.context.broker.read(&self.lane.at, after, limit).await?;
-        if events.is_empty() {
-            return Ok(PollOutcome::Idle);
-        }
         if self.lane.context.broker.is_compacted(&self.lane.at) {
             events.iter_mut().for_each(|stored| stored.event.outbox_previous = None);
         }
+        Ok(events)
+    }
+
+    /// Takes it.
+    async fn take(
+        &mut self,
+        position: &mut Offset,
+        events: Vec<Stored>,
+        is_clear: bool,
+    ) -> Result<PollOutcome, Error> {
+        if events.is_empty() {
+            return Ok(PollOutcome::Idle);
+        }
+        let after = *position;
         let mode = self.mode(&events, is_clear).await?;
         let delivered = self.deliver(after, events.into(), mode).await?;
-        self.trials.answered();
+        self.trials.noted = None;
         // Past this line it is on disk: handlers hear of it, and the loop goes on behind it.
         self.dispatcher.committed(delivered.batches);
         let topic = &self.lane.at.topic;
@@ -287,12 +304,13 @@ impl<H: Handler> Consumer<H> {
     /// may.
     async fn mode(&mut self, events: &[Stored], is_clear: bool) -> Result<RunMode, Error> {
         let [Stored { offset, .. }] = *events else { return Ok(RunMode::shared(is_clear)) };
-        if !self.trials.is_careful() {
+        let Some(Care { run, .. }) = self.trials.care else {
             return Ok(RunMode::shared(is_clear));
-        }
+        };
         let tried = Tried { answered: 0, attempts_max: self.dispatcher.retry.attempts };
-        let died = self.trials.note(&self.lane, offset, tried).await?;
-        Ok(RunMode::after_deaths(offset, died, is_clear))
+        let trial = Trial { at: offset, run };
+        let died = self.trials.note(&self.lane, trial, tried).await?;
+        Ok(RunMode::after_deaths(trial, died, is_clear))
     }
 
     /// Has a batch taken: together, and in another transaction as the one before found out that it has to be.
@@ -343,5 +361,21 @@ impl<H: Handler> Consumer<H> {
         let Some(due) = self.lane.next_due().await? else { return Ok(BACKOFF_MAX) };
         let left = due.duration_since((self.lane.context.clock)());
         Ok(Duration::try_from(left).unwrap_or(Duration::ZERO).min(BACKOFF_MAX))
+    }
+}
+
+/// Waits for something, unless the loop ends before it.
+async fn until(
+    awaited: impl Future<Output = ()> + Send,
+    stop: Pin<&mut (impl Future<Output = ()> + Send)>,
+    member: &Member,
+    at: Partition,
+) -> Option<RunEnd> {
+    // Stop is asked first: a subscription that is both stopped and paused ends.
+    tokio::select! {
+        biased;
+        () = stop => Some(RunEnd::Stopped),
+        () = member.revoked(at) => Some(RunEnd::Revoked),
+        () = awaited => None,
     }
 }

@@ -46,9 +46,10 @@ use crate::parking::{Retry, Standing, Wait, how_to_skip};
 use crate::partition::Partition;
 use crate::store::expired::{self, Passed};
 use crate::store::inbox::{Assigned, Place, Received};
+use crate::store::panicked;
 use crate::store::parked::{self, Parked};
+use crate::store::trials::{self, Trial};
 use crate::store::tx::Tx;
-use crate::store::{panicked, trials};
 
 /// What a subscription does with an event; the same for every batch.
 pub(super) struct Dispatcher<H> {
@@ -114,7 +115,7 @@ pub(super) struct RunMode {
     /// Nothing of the subscription is parked, as the transaction before saw it.
     pub(super) is_clear: bool,
     /// The one event there is was noted to be tried by itself, and is forgotten with its answer.
-    pub(super) alone: Option<Offset>,
+    pub(super) alone: Option<Trial>,
 }
 
 impl RunMode {
@@ -129,12 +130,13 @@ impl RunMode {
     }
 
     /// The run over an event that is taken by itself, or given up for what it did.
-    pub(super) fn after_deaths(offset: Offset, died: Option<Died>, is_clear: bool) -> RunMode {
+    pub(super) fn after_deaths(trial: Trial, died: Option<Died>, is_clear: bool) -> RunMode {
+        let offset = trial.at;
         let known = died.map(|died| {
             let (attempts, reason) = (died.attempts, died.reason());
             KnownFailure { offset, attempts, reason }
         });
-        let shared = RunMode { alone: Some(offset), ..RunMode::shared(is_clear) };
+        let shared = RunMode { alone: Some(trial), ..RunMode::shared(is_clear) };
         if known.is_some() { shared.apart(known) } else { shared }
     }
 }
@@ -180,9 +182,12 @@ impl<H: Handler> Dispatcher<H> {
         } else {
             Delivered::nothing(position)
         };
-        // Of what an operator stepped over or rewound nobody died here.
-        if let Some(at) = read.mode.alone {
-            trials::forget(tx, of, at).await?;
+        if let Some(trial) = read.mode.alone {
+            // Of what an operator stepped over or rewound nobody died here; who died of it before did.
+            match position == read.after {
+                true => trials::answered(tx, of, trial).await?,
+                false => trials::withdraw(tx, of, trial).await?,
+            }
         }
         Ok(delivered)
     }
@@ -193,13 +198,19 @@ impl<H: Handler> Dispatcher<H> {
         tx: &mut Tx<'_>,
         partition: Partition,
         after: Offset,
-        alone: Option<Offset>,
+        alone: Option<Trial>,
     ) -> Result<Retried<H::Batch>, Error> {
-        let limit = alone.map_or(BATCH_MAX, |_| 1);
-        let retried = self.retry(tx, partition, after, limit).await?;
-        if let Some(at) = alone {
-            trials::forget(tx, self.assigned(partition), at).await?;
+        let Some(trial) = alone else { return self.retry(tx, partition, after, BATCH_MAX).await };
+        let of = self.assigned(partition);
+        // Between the note and this transaction an operator may have changed what is due first.
+        let now = tx.now();
+        let due = parked::due(tx, of, now).await?;
+        if due.is_none_or(|due| Offset(due.at.number) != trial.at) {
+            trials::withdraw(tx, of, trial).await?;
+            return Ok(Retried { batches: Vec::new(), attempts: 0, more: true });
         }
+        let retried = self.retry(tx, partition, after, 1).await?;
+        trials::answered(tx, of, trial).await?;
         Ok(retried)
     }
 

@@ -9,15 +9,17 @@
 //! What must stay true:
 //!
 //! * Who does well pays nothing: a start that finds something to do writes one row, and no event costs a commit more.
-//! * Only a death counts. Whoever was answered is forgotten with the answer, in one transaction; where the environment took
-//!   the work back, the note is withdrawn, now or when the loop begins again or ends.
+//! * Only a death counts. Whoever was answered is forgotten with the answer, in one transaction, or keeps the deaths that it had where it is tried
+//!   again; where the environment took the work back, the note is withdrawn, now or when the loop begins again or ends.
+//! * A partition that moves is no death. A note is its run's, and who takes over where somebody was being tried waits
+//!   [`MOVED_WITHIN`] before it asks whether that one died: whoever let go has said so by then.
 //! * One at a time in the whole process ([`ONE_BY_ONE`]), whatever subscription it is of: of two that were being tried nobody
-//!   could say which one ended it, and an innocent one would be given up.
+//!   could say which one ended it, and an innocent one would be given up. So the turn is held from before the note until
+//!   its end is written, be that an answer or that nobody died.
 //!
 //! It ends where it may: past what there was to do at the start, or past [`CAREFUL_EVENTS_MAX`] events, since no batch is
 //! longer.
 
-use std::mem;
 use std::time::Duration;
 
 use tokio::sync::{Mutex, MutexGuard};
@@ -27,7 +29,7 @@ use super::context::Lane;
 use crate::broker::Offset;
 use crate::error::Error;
 use crate::store::inbox::Place;
-use crate::store::trials::{self, StartFound};
+use crate::store::trials::{self, CountedStart, StartFound, Trial};
 
 /// Events that a start takes one by one at most.
 pub(crate) const CAREFUL_EVENTS_MAX: usize = BATCH_MAX;
@@ -38,10 +40,15 @@ const CAREFUL_FROM: u64 = 2;
 /// How long a loop that ends waits until that is written.
 const ENDED_WITHIN: Duration = Duration::from_secs(2);
 
+/// How long after it lost a partition somebody who lives has said at the latest that nobody died there: longer than he waits for what is
+/// under way and then for the store.
+const MOVED_WITHIN: Duration = Duration::from_secs(5);
+
 /// Who has it tries an event: the process ends as a whole.
 static ONE_BY_ONE: Mutex<()> = Mutex::const_new(());
 
 /// That nobody else is trying one.
+#[derive(Debug)]
 pub(crate) struct Alone {
     _guard: MutexGuard<'static, ()>,
 }
@@ -55,6 +62,8 @@ impl Alone {
 /// How a careful loop goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Care {
+    /// Which run it is of.
+    pub(crate) run: u64,
     /// What the topic had at the start.
     until: Offset,
     /// Events that are still taken one by one.
@@ -65,7 +74,7 @@ impl Care {
     /// Whether a start that found this is careful. Pure.
     fn after(found: StartFound, until: Offset) -> Option<Care> {
         let is_needed = found.starts >= CAREFUL_FROM || found.is_any_tried;
-        is_needed.then_some(Care { until, left: CAREFUL_EVENTS_MAX })
+        is_needed.then_some(Care { run: found.run, until, left: CAREFUL_EVENTS_MAX })
     }
 
     /// One more was taken by itself.
@@ -84,26 +93,27 @@ impl Care {
 pub(crate) struct Trials {
     /// Its start was looked at, and counted where there was something to do.
     is_begun: bool,
-    is_counted: bool,
+    counted: Option<CountedStart>,
     pub(crate) care: Option<Care>,
     /// Noted, and its answer does not stand.
-    pub(crate) noted: Option<Offset>,
+    pub(crate) noted: Option<Trial>,
+    /// Its turn, for as long as something is noted.
+    pub(crate) alone: Option<Alone>,
 }
 
 impl Trials {
     /// A run begins at this place.
     pub(crate) async fn begin(&mut self, lane: &Lane, place: Offset) -> Result<(), Error> {
-        if let Some(at) = self.noted {
-            withdraw(lane, at).await?;
-            self.noted = None;
-        }
+        self.withdraw(lane).await?;
         if self.is_begun {
             return Ok(());
         }
         let until = lane.context.broker.end(&lane.at).await?;
-        if place < until || is_any_due(lane).await? {
-            self.care = Care::after(count_start(lane, place).await?, until);
-            self.is_counted = true;
+        if self.counted.is_none() && (place < until || is_any_due(lane).await?) {
+            self.counted = Some(count_start(lane, place).await?);
+        }
+        if let Some(CountedStart { run, .. }) = self.counted {
+            self.care = look_back(lane, run, until).await?;
         }
         self.is_begun = true;
         if self.care.is_some() {
@@ -113,14 +123,23 @@ impl Trials {
         Ok(())
     }
 
+    /// Whatever is noted was not tried to an end.
+    pub(crate) async fn withdraw(&mut self, lane: &Lane) -> Result<(), Error> {
+        if let Some(trial) = self.noted {
+            withdraw(lane, trial).await?;
+        }
+        self.answered();
+        Ok(())
+    }
+
     /// The loop ends well, or lets the partition go: whoever has it next begins where nobody died, and counts.
     ///
     /// Where the store is away what was counted stays: a start more, and an attempt at an event that has several.
     pub(crate) async fn end(&mut self, lane: &Lane) {
-        let Trials { is_counted, noted, .. } = mem::take(self);
-        if is_counted || noted.is_some() {
-            _ = tokio::time::timeout(ENDED_WITHIN, end(lane, noted)).await;
+        if self.counted.is_some() || self.noted.is_some() {
+            _ = tokio::time::timeout(ENDED_WITHIN, end(lane, self.counted, self.noted)).await;
         }
+        *self = Trials::default();
     }
 
     pub(super) fn is_careful(&self) -> bool {
@@ -128,10 +147,9 @@ impl Trials {
     }
 
     /// Resolves when it may go on: at once without care.
-    pub(super) async fn turn(&self) -> Option<Alone> {
-        match self.care {
-            None => None,
-            Some(_) => Some(Alone::wait().await),
+    pub(super) async fn turn(&mut self) {
+        if self.care.is_some() && self.alone.is_none() {
+            self.alone = Some(Alone::wait().await);
         }
     }
 
@@ -139,17 +157,21 @@ impl Trials {
     pub(super) async fn note(
         &mut self,
         lane: &Lane,
-        at: Offset,
+        trial: Trial,
         tried: Tried,
     ) -> Result<Option<Died>, Error> {
-        let died = note(lane, at, tried).await?;
-        self.noted = died.is_none().then_some(at);
+        // Before it is known whether that stands: a note that is not there is taken back as well.
+        self.noted = Some(trial);
+        let died = note(lane, trial, tried).await?;
+        if died.is_some() {
+            self.noted = None;
+        }
         Ok(died)
     }
 
-    /// Its answer stands.
+    /// Nothing is noted any more: it is others' turn.
     pub(super) fn answered(&mut self) {
-        self.noted = None;
+        (self.noted, self.alone) = (None, None);
     }
 
     /// A round is over.
@@ -162,25 +184,53 @@ impl Trials {
     }
 }
 
+/// How a start goes on, by what it finds; where instances share the partitions, once whoever had it before has had time to say that
+/// he lives.
+async fn look_back(lane: &Lane, run: u64, until: Offset) -> Result<Option<Care>, Error> {
+    let care = Care::after(found(lane, run).await?, until);
+    if care.is_none() || !lane.context.shared {
+        return Ok(care);
+    }
+    tokio::time::sleep(MOVED_WITHIN).await;
+    Ok(Care::after(found(lane, run).await?, until))
+}
+
 async fn is_any_due(lane: &Lane) -> Result<bool, Error> {
     let now = (lane.context.clock)();
     Ok(lane.next_due().await?.is_some_and(|due| due <= now))
 }
 
-async fn count_start(lane: &Lane, place: Offset) -> Result<StartFound, Error> {
+async fn count_start(lane: &Lane, place: Offset) -> Result<CountedStart, Error> {
     let work = lane.context.database.write((lane.clone(), place), |(lane, place), tx| {
         Box::pin(trials::count_start(tx, lane.assigned(), *place))
     });
     work.await
 }
 
-async fn end(lane: &Lane, noted: Option<Offset>) -> Result<(), Error> {
-    let work = lane.context.database.write((lane.clone(), noted), |(lane, noted), tx| {
+async fn found(lane: &Lane, run: u64) -> Result<StartFound, Error> {
+    let given = (lane, run);
+    let read = lane
+        .context
+        .database
+        .read(&given, |(lane, run), rows| Box::pin(trials::found(rows, lane.assigned(), *run)));
+    read.await
+}
+
+async fn end(
+    lane: &Lane,
+    counted: Option<CountedStart>,
+    noted: Option<Trial>,
+) -> Result<(), Error> {
+    let given = (lane.clone(), counted, noted);
+    let work = lane.context.database.write(given, |(lane, counted, noted), tx| {
         Box::pin(async move {
-            if let Some(at) = noted {
-                trials::withdraw(tx, lane.assigned(), *at).await?;
+            if let Some(trial) = noted {
+                trials::withdraw(tx, lane.assigned(), *trial).await?;
             }
-            trials::forget_start(tx, lane.assigned()).await
+            match counted {
+                Some(start) => trials::forget_start(tx, lane.assigned(), *start).await,
+                None => Ok(()),
+            }
         })
     });
     work.await
@@ -229,15 +279,15 @@ impl Died {
 }
 
 /// See [`Trials::note`].
-pub(crate) async fn note(lane: &Lane, at: Offset, tried: Tried) -> Result<Option<Died>, Error> {
-    let given = (lane.clone(), at, tried);
-    let work = lane.context.database.write(given, |(lane, at, tried), tx| {
+pub(crate) async fn note(lane: &Lane, trial: Trial, tried: Tried) -> Result<Option<Died>, Error> {
+    let given = (lane.clone(), trial, tried);
+    let work = lane.context.database.write(given, |(lane, trial, tried), tx| {
         Box::pin(async move {
             let of = lane.assigned();
             Place::lock(tx, of).await?;
-            let died = tried.after(trials::deaths(tx, of, *at).await?);
+            let died = tried.after(trials::deaths(tx, of, *trial).await?);
             if died.is_none() {
-                trials::note(tx, of, *at).await?;
+                trials::note(tx, of, *trial).await?;
             }
             Ok::<_, Error>(died)
         })
@@ -246,9 +296,9 @@ pub(crate) async fn note(lane: &Lane, at: Offset, tried: Tried) -> Result<Option
 }
 
 /// See [`trials::withdraw`].
-async fn withdraw(lane: &Lane, at: Offset) -> Result<(), Error> {
-    let work = lane.context.database.write((lane.clone(), at), |(lane, at), tx| {
-        Box::pin(trials::withdraw(tx, lane.assigned(), *at))
+async fn withdraw(lane: &Lane, trial: Trial) -> Result<(), Error> {
+    let work = lane.context.database.write((lane.clone(), trial), |(lane, trial), tx| {
+        Box::pin(trials::withdraw(tx, lane.assigned(), *trial))
     });
     work.await
 }
@@ -262,14 +312,14 @@ mod tests {
         for (starts, is_any_tried, expected) in
             [(1, false, false), (1, true, true), (2, false, true), (9, true, true)]
         {
-            let care = Care::after(StartFound { starts, is_any_tried }, Offset(9));
+            let care = Care::after(StartFound { run: 1, starts, is_any_tried }, Offset(9));
             assert_eq!(care.is_some(), expected, "{starts} {is_any_tried}");
         }
     }
 
     #[test]
     fn care_ends_past_what_there_was_and_after_a_batch() {
-        let mut care = Care { until: Offset(3), left: CAREFUL_EVENTS_MAX };
+        let mut care = Care { run: 1, until: Offset(3), left: CAREFUL_EVENTS_MAX };
         assert_eq!([1, 2, 3].map(|at| care.goes_on(Offset(at), false)), [true, true, false]);
         assert!(care.goes_on(Offset(3), true), "what is parked may have been it");
         for _ in 1..CAREFUL_EVENTS_MAX {

@@ -270,8 +270,8 @@ async fn an_answer_that_could_not_be_written_does_not_count_as_an_end_of_the_pro
     // Two starts ended while it was tried, of the three that may.
     for statement in [
         "INSERT INTO start (subscription, partition, position, starts) VALUES ('mail.order', 0, 0, 2)",
-        "INSERT INTO trial (subscription, partition, offset, attempts) VALUES ('mail.order', 0, 1, 2)",
-        "CREATE TRIGGER away BEFORE DELETE ON trial BEGIN SELECT RAISE(ABORT, 'away'); END",
+        "INSERT INTO trial (subscription, partition, offset, run, attempts) VALUES ('mail.order', 0, 1, 0, 2)",
+        "CREATE TRIGGER away BEFORE DELETE ON trial WHEN old.run = 0 BEGIN SELECT RAISE(ABORT, 'away'); END",
     ] {
         running::change(&bench.database, statement).await;
     }
@@ -285,4 +285,52 @@ async fn an_answer_that_could_not_be_written_does_not_count_as_an_end_of_the_pro
     bench.caught_up(&running.control).await;
     running.stop().await;
     assert_eq!((bench.rows("parked").await, bench.rows("trial").await), (0, 0));
+}
+
+/// That it may have died of the first event once.
+const DIED: &str = "INSERT INTO trial (subscription, partition, offset, run, attempts) VALUES ('mail.order', 0, 1, 0, 1)";
+
+#[tokio::test]
+async fn one_is_tried_by_itself_until_its_answer_stands_and_no_other_in_the_process_meanwhile() {
+    let (first, second) = (Bench::new(), Bench::new());
+    for bench in [&first, &second] {
+        bench.publish(1, &["a"]).await;
+        running::change(&bench.database, DIED).await;
+    }
+    // Neither the answer nor that it was none can be written.
+    let away = "CREATE TRIGGER away BEFORE DELETE ON trial BEGIN SELECT RAISE(ABORT, 'away'); END";
+    running::change(&first.database, away).await;
+    let running = first.start();
+    first.asked(1).await;
+    let beside = second.start();
+    for _ in 0..200 {
+        running.control.status().await.unwrap();
+        beside.control.status().await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(second.mailbox.said().asked.len(), 0, "the first one's end is not written");
+    running::change(&first.database, "DROP TRIGGER away").await;
+    for (bench, running) in [(first, running), (second, beside)] {
+        bench.caught_up(&running.control).await;
+        running.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn an_attempt_that_cannot_be_noted_is_trouble_and_not_asked_for_at_once_again() {
+    let bench = Bench::new();
+    bench.publish(1, &["a"]).await;
+    running::change(&bench.database, DIED).await;
+    let away = "CREATE TRIGGER away BEFORE INSERT ON trial BEGIN SELECT RAISE(ABORT, 'away'); END";
+    running::change(&bench.database, away).await;
+    let running = bench.start();
+    until(async || {
+        let stuck = running.control.status().await.unwrap().stuck.unwrap_or_default();
+        if stuck.contains("away") { Ok(()) } else { Err(format!("it is stuck: `{stuck}`")) }
+    })
+    .await;
+    assert_eq!(bench.mailbox.said().asked.len(), 0, "nobody is asked");
+    running::change(&bench.database, "DROP TRIGGER away").await;
+    bench.mailbox.took("a", &[1]).await;
+    running.stop().await;
 }

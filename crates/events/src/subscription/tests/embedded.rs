@@ -6,6 +6,8 @@ use crate::parking::PARKED_MAX;
 
 #[path = "delivery.rs"]
 mod delivery;
+#[path = "dying.rs"]
+mod dying;
 #[path = "model.rs"]
 mod model;
 #[path = "opened.rs"]

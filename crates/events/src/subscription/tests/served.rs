@@ -8,6 +8,8 @@ mod parts;
 
 #[path = "delivery.rs"]
 mod delivery;
+#[path = "dying.rs"]
+mod dying;
 #[path = "model.rs"]
 mod model;
 #[path = "opened.rs"]

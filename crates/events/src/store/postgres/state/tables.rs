@@ -107,7 +107,11 @@ pub(super) const SETS: &[TableSet] = &[
                 starts BIGINT NOT NULL, PRIMARY KEY (subscription, partition));
             CREATE TABLE trial (
                 subscription TEXT NOT NULL, partition INTEGER NOT NULL, \"offset\" BIGINT NOT NULL,
-                attempts BIGINT NOT NULL, PRIMARY KEY (subscription, partition, \"offset\"));"],
+                attempts BIGINT NOT NULL, PRIMARY KEY (subscription, partition, \"offset\"));",
+            "ALTER TABLE start ADD COLUMN run BIGINT NOT NULL DEFAULT 0;
+            ALTER TABLE trial ADD COLUMN run BIGINT NOT NULL DEFAULT 0;
+            ALTER TABLE trial DROP CONSTRAINT trial_pkey;
+            ALTER TABLE trial ADD PRIMARY KEY (subscription, partition, \"offset\", run);"],
     },
     TableSet {
         name: "skipped",

@@ -84,13 +84,23 @@ pub(in crate::store::sqlite) const PAUSED: TableSet = TableSet {
 /// See [`trials`](crate::store::trials).
 pub(super) const TRIALS: TableSet = TableSet {
     name: "trials",
-    steps: &["CREATE TABLE start (
+    steps: &[
+        "CREATE TABLE start (
             subscription TEXT NOT NULL, partition INTEGER NOT NULL, position INTEGER NOT NULL,
             starts INTEGER NOT NULL, PRIMARY KEY (subscription, partition)) STRICT, WITHOUT ROWID;
         CREATE TABLE trial (
             subscription TEXT NOT NULL, partition INTEGER NOT NULL, offset INTEGER NOT NULL,
             attempts INTEGER NOT NULL,
-            PRIMARY KEY (subscription, partition, offset)) STRICT, WITHOUT ROWID;"],
+            PRIMARY KEY (subscription, partition, offset)) STRICT, WITHOUT ROWID;",
+        "ALTER TABLE start ADD COLUMN run INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE trial RENAME TO trial_of_any_run;
+        CREATE TABLE trial (
+            subscription TEXT NOT NULL, partition INTEGER NOT NULL, offset INTEGER NOT NULL,
+            run INTEGER NOT NULL, attempts INTEGER NOT NULL,
+            PRIMARY KEY (subscription, partition, offset, run)) STRICT, WITHOUT ROWID;
+        INSERT INTO trial SELECT subscription, partition, offset, 0, attempts FROM trial_of_any_run;
+        DROP TABLE trial_of_any_run;",
+    ],
 };
 
 /// See [`edits`](crate::store::edits).
