@@ -155,6 +155,8 @@ impl<R: Receiver> DeliveryLoop<R> {
         if let Some(noted) = round.noted() {
             (self.trials.noted, self.trials.alone) = (noted.trial(), noted.alone());
         }
+        // Before any pause: who has the partition now may have to wait for this turn. What cannot be written now is when it begins again.
+        _ = self.trials.withdraw(&self.lane).await;
         run_end
     }
 
