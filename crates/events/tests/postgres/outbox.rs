@@ -83,8 +83,11 @@ fn an_outbox_of_an_earlier_version_becomes_what_a_new_one_is_and_keeps_its_rows(
     sql(&address, OF_VERSION_4).expect("as an earlier program left it");
     let checked = dump(&address);
     assert!(checked.iter().any(|line| line.contains("yeoul_outbox_sequence_check CHECK")));
+    let index = || sql(&address, "SELECT 'yeoul_outbox_place'::REGCLASS::OID").expect("read");
+    let before = index();
     make(&address, &[declared("order", COUNT)]).expect("again");
     assert_eq!(dump(&address), new);
+    assert_eq!(index(), before, "no row is read: its index is the one of before");
     sql(&address, OF_VERSION_4).expect("as an earlier program left it");
     sql(&address, OF_VERSION_3).expect("as an earlier program left it");
     assert_ne!(dump(&address), checked);
@@ -107,6 +110,20 @@ fn the_statements_run_again_change_nothing() {
     let changed: Vec<_> = before.iter().zip(&after).filter(|(was, is)| was != is).collect();
     assert_eq!((changed, after.len()), (vec![], before.len()));
     assert!(before.iter().any(|line| line.contains("OrderPlaced")), "the row is in it");
+}
+
+#[test]
+fn a_check_of_the_owners_own_is_left_and_locks_nobody_out() {
+    let address = outbox();
+    let own = "ALTER TABLE yeoul_outbox ADD CONSTRAINT own CHECK (type <> 'Secret')";
+    sql(&address, own).expect("its owner may");
+    let mut open = Session::open(&address);
+    open.ask("BEGIN").expect("begun");
+    open.ask(&plain("17")).expect("a row");
+    make(&address, &[declared("order", COUNT)]).expect("again, beside a transaction that is open");
+    open.ask("COMMIT").expect("committed");
+    let refused = sql(&address, &insert("topic, key, type", "'order', '1', 'Secret'"));
+    assert!(refused.is_err_and(|why| why.contains("\"own\"")));
 }
 
 #[test]

@@ -246,13 +246,15 @@ DO $shape$
 DECLARE
     begun CONSTANT TIMESTAMPTZ := pg_catalog.clock_timestamp();
     topic_first BOOLEAN := FALSE;
+    -- Since version 4, and until version 5; of checks by other names nothing is known here.
+    is_placed CONSTANT BOOLEAN := EXISTS (SELECT FROM pg_catalog.pg_index
+        WHERE indexrelid = pg_catalog.to_regclass('yeoul_outbox_place')::OID AND indisunique);
+    is_checked CONSTANT BOOLEAN := EXISTS (SELECT FROM pg_catalog.pg_constraint
+        WHERE conrelid = 'yeoul_outbox'::REGCLASS::OID AND conname IN ('yeoul_outbox_number_check'::NAME,
+            'yeoul_outbox_sequence_check'::NAME, 'yeoul_outbox_time_check'::NAME));
 BEGIN
-    IF EXISTS (SELECT FROM pg_catalog.pg_index
-            WHERE indexrelid = pg_catalog.to_regclass('yeoul_outbox_place')::OID AND indisunique)
-        AND EXISTS (SELECT FROM pg_catalog.pg_attribute
-            WHERE attrelid = 'yeoul_outbox_topic'::REGCLASS::OID AND attname = 'epoch'::NAME)
-        AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint
-            WHERE conrelid = 'yeoul_outbox'::REGCLASS::OID AND contype = 'c') THEN
+    IF is_placed AND NOT is_checked AND EXISTS (SELECT FROM pg_catalog.pg_attribute
+            WHERE attrelid = 'yeoul_outbox_topic'::REGCLASS::OID AND attname = 'epoch'::NAME) THEN
         RETURN;
     END IF;
     -- Who inserts has the rows before the topic, a service's own yeoul_publish() the topic before the rows. So nobody is
@@ -278,18 +280,22 @@ BEGIN
     END LOOP;
     ALTER TABLE yeoul_outbox_topic ADD COLUMN IF NOT EXISTS started TIMESTAMPTZ,
         ADD COLUMN IF NOT EXISTS of OID, ADD COLUMN IF NOT EXISTS epoch BIGINT;
-    -- Until version 5 these were checks. The trigger above refuses the same by now.
-    ALTER TABLE yeoul_outbox DROP CONSTRAINT IF EXISTS yeoul_outbox_number_check,
-        DROP CONSTRAINT IF EXISTS yeoul_outbox_sequence_check, DROP CONSTRAINT IF EXISTS yeoul_outbox_time_check;
+    -- The trigger above refuses the same by now. No row is read for it.
+    IF is_checked THEN
+        ALTER TABLE yeoul_outbox DROP CONSTRAINT IF EXISTS yeoul_outbox_number_check,
+            DROP CONSTRAINT IF EXISTS yeoul_outbox_sequence_check, DROP CONSTRAINT IF EXISTS yeoul_outbox_time_check;
+    END IF;
     -- Until version 4 topic, partition and number were the primary key, which every row paid for beside this index.
     IF EXISTS (SELECT FROM pg_catalog.pg_constraint
         WHERE conrelid = 'yeoul_outbox'::REGCLASS::OID AND conname = 'yeoul_outbox_pkey'::NAME) THEN
         ALTER TABLE yeoul_outbox DROP CONSTRAINT yeoul_outbox_pkey, DROP CONSTRAINT yeoul_outbox_id_key,
             ADD CONSTRAINT yeoul_outbox_id_key PRIMARY KEY (id);
     END IF;
-    DROP INDEX IF EXISTS yeoul_outbox_place;
-    -- Partition and number as one: how whoever reads asks for rows.
-    CREATE UNIQUE INDEX yeoul_outbox_place ON yeoul_outbox (topic, ((partition::BIGINT << 48) | number));
+    IF NOT is_placed THEN
+        DROP INDEX IF EXISTS yeoul_outbox_place;
+        -- Partition and number as one: how whoever reads asks for rows.
+        CREATE UNIQUE INDEX yeoul_outbox_place ON yeoul_outbox (topic, ((partition::BIGINT << 48) | number));
+    END IF;
 END
 $shape$;
 
