@@ -32,6 +32,10 @@ const YEOUL_LEASE: HeaderName = HeaderName::from_static("yeoul-lease");
 const BATCH: HeaderValue = HeaderValue::from_static(BATCH_TYPE);
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
+/// What is kept of why events were rejected by who was told what is sealed: the words may repeat it.
+const UNSAID: &str =
+    "it was rejected, and why is not kept, because the subscriber is told what is sealed";
+
 /// When it is worth coming back where too many ask.
 const RETRY_SECONDS: u64 = 1;
 
@@ -88,8 +92,11 @@ impl Ask<'_> {
                 desk.acknowledge(&token, named).await
             }
             Verb::Reject => {
-                let said::Settled { token, named, rejection } =
+                let said::Settled { token, named, mut rejection } =
                     said::unsettled(self.headers, &bytes)?;
+                if lender.opener.is_some() {
+                    UNSAID.clone_into(&mut rejection.reason);
+                }
                 desk.reject(&token, named, rejection).await
             }
         };

@@ -97,10 +97,8 @@ impl Ask<'_> {
         schedules: &Schedules,
         said: &mut Said,
     ) -> Result<(), Problem> {
-        let Ok(event) = said.event(self.key, said::TRIED, Timestamp::UNIX_EPOCH) else {
-            return Ok(());
-        };
-        let mut events = [event];
+        let event = said.event(self.key, said::TRIED, Timestamp::UNIX_EPOCH);
+        let mut events = [event.map_err(said::refused)?];
         personal::seal(sealing, &said.topic, &mut events, |_| String::new()).await?;
         let [sealed] = events;
         let Some(data) = said.data.as_ref().filter(|it| it.get() != sealed.data.get()) else {

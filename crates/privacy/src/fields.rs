@@ -8,6 +8,10 @@ use crate::rule::{Rule, Whose};
 /// Bytes of a person's id at most: it stands in an index.
 pub(crate) const PERSON_BYTES_MAX: usize = 1024;
 
+/// What is said of who is none.
+pub(crate) const MUST_BE_AN_ID: &str = "must be a text of 1 to 1024 bytes without control characters, or a whole number without \
+     fraction and exponent: it says whose the personal fields are";
+
 /// What is looked at of an event.
 #[derive(Clone, Copy)]
 pub(crate) struct Looked<'e> {
@@ -73,6 +77,14 @@ pub(crate) fn personal(rules: &[Rule], event: Looked<'_>) -> Result<Vec<Personal
     Ok(all)
 }
 
+/// The personal values of which it is known whose they are: a rule of which that cannot be said is passed over, and no other.
+pub(crate) fn known(rules: &[Rule], event: Looked<'_>) -> Vec<Personal> {
+    let each = rules.iter().filter_map(|rule| personal(std::slice::from_ref(rule), event).ok());
+    let mut all: Vec<Personal> = each.flatten().collect();
+    all.sort_by_key(|it| it.range.start);
+    all
+}
+
 fn find(pointer: &Pointer, data: &str) -> Result<Vec<Found>, Wrong> {
     pointer.find(data).map_err(|_| Wrong::of_data("", "has a name that cannot be read"))
 }
@@ -83,6 +95,10 @@ fn person(whose: &Whose, event: Looked<'_>) -> Result<String, Wrong> {
             let says = "is missing: it says whose the personal fields are";
             return Err(Wrong { field: "subject".to_owned(), says: says.to_owned() });
         }
+        Whose::Subject if !is_person_id(event.subject) => {
+            let field = "subject".to_owned();
+            return Err(Wrong { field, says: MUST_BE_AN_ID.to_owned() });
+        }
         Whose::Subject => return Ok(event.subject.to_owned()),
         Whose::Field(pointer) => pointer,
     };
@@ -92,21 +108,25 @@ fn person(whose: &Whose, event: Looked<'_>) -> Result<String, Wrong> {
         return Err(wrong("must be there once: it says whose the personal fields are"));
     };
     let person = id(&event.data[found.range.clone()]);
-    let person = person.filter(|it| (1..=PERSON_BYTES_MAX).contains(&it.len()));
-    person.ok_or_else(|| {
-        wrong(
-            "must be a text of 1 to 1024 bytes or a number: it says whose the personal fields are",
-        )
-    })
+    person.filter(|it| is_person_id(it)).ok_or_else(|| wrong(MUST_BE_AN_ID))
 }
 
-/// A person's id: a text, or a number as it is written.
+/// A person's id: a text, or a whole number. One that is written with a fraction or an exponent is none, since the same
+/// number could be written in another way, and would be another person.
 fn id(value: &str) -> Option<String> {
+    let digits = value.strip_prefix('-').unwrap_or(value);
     match value.as_bytes().first()? {
         b'"' => serde_json::from_str(value).ok(),
-        b'-' | b'0'..=b'9' => Some(value.to_owned()),
+        _ if value != "-0" && digits.bytes().all(|it| it.is_ascii_digit()) => {
+            Some(value.to_owned())
+        }
         _ => None,
     }
+}
+
+/// Whether a person can be called so.
+pub fn is_person_id(person: &str) -> bool {
+    (1..=PERSON_BYTES_MAX).contains(&person.len()) && !person.chars().any(char::is_control)
 }
 
 /// Data with other values in these places, which are in order.
@@ -174,6 +194,11 @@ mod tests {
             (r#"{"a":1,"id":""}"#, "data/id must be a text"),
             (r#"{"a":1,"id":null}"#, "data/id must be a text"),
             (r#"{"a":1,"id":true}"#, "data/id must be a text"),
+            (r#"{"a":1,"id":"x\u0000"}"#, "data/id must be a text"),
+            (r#"{"a":1,"id":17.0}"#, "data/id must be a text"),
+            (r#"{"a":1,"id":1.7e1}"#, "data/id must be a text"),
+            (r#"{"a":1,"id":17E0}"#, "data/id must be a text"),
+            (r#"{"a":1,"id":-0}"#, "data/id must be a text"),
             (&long, "data/id must be a text"),
         ] {
             let refused = found(rules.clone(), data).expect_err(data);
@@ -181,6 +206,23 @@ mod tests {
         }
         let fits = format!(r#"{{"a":1,"id":"{}"}}"#, "x".repeat(PERSON_BYTES_MAX));
         assert!(found(rules, &fits).is_ok());
+        for subject in ["a\nb", &"x".repeat(PERSON_BYTES_MAX + 1)] {
+            let event = Looked { kind: "Placed", subject, data: r#"{"a":1}"# };
+            let wrong = personal(&self::rules(json!([{"fields": ["/a"]}])), event);
+            assert_eq!(wrong.expect_err("no id").field, "subject", "{subject}");
+        }
+    }
+
+    #[test]
+    fn a_rule_of_nobody_hides_no_other_rules_values() {
+        let rules = rules(
+            json!([{"person": "/from", "fields": ["/b"]}, {"person": "/to", "fields": ["/a"]}]),
+        );
+        let data = r#"{"a":1,"b":2,"to":"p1"}"#;
+        let event = Looked { kind: "Placed", subject: "", data };
+        assert!(personal(&rules, event).is_err());
+        let known = known(&rules, event).into_iter().map(|it| it.pointer).collect::<Vec<_>>();
+        assert_eq!(known, ["/a"]);
     }
 
     #[test]

@@ -18,6 +18,7 @@ use chassis::clock;
 use chassis::sealing::{KEY_BYTES, SealingKey};
 use events::store::{Location, Rows, Tx, erase};
 use events::{Clock, Database, Error};
+use tokio::task::spawn_blocking;
 
 use crate::fields::PERSON_BYTES_MAX;
 use crate::store::{self, Kept};
@@ -67,6 +68,10 @@ impl Keyring {
             Location::Schema { .. } => None,
         };
         let database = Box::pin(Database::at(location, store::TABLES, None, clock)).await?;
+        if file.is_some() {
+            let work = database.write((), |(), tx| Box::pin(store::overwrite_what_is_freed(tx)));
+            work.await?;
+        }
         let remembered = Mutex::default();
         Ok(Keyring { shared: Arc::new(Shared { database, file, outer, remembered }) })
     }
@@ -134,18 +139,26 @@ impl Keyring {
     /// # Errors
     /// [`Error::Environment`]: it may be there still, or its bytes may; say it again.
     pub async fn forget(&self, person: &str) -> Result<Forgotten, Error> {
-        let was_there = match &self.shared.file {
-            Some(file) => erase(file, store::DELETE, person)? > 0,
-            None => {
-                let work = self
-                    .shared
-                    .database
-                    .write(person.to_owned(), |person, tx| Box::pin(store::remove(tx, person)));
-                work.await?
-            }
-        };
+        // Nobody is told it while it goes, and who read it just before has it in memory for no longer.
         self.remembered().forget(person);
-        Ok(if was_there { Forgotten::Now } else { Forgotten::NothingKnown })
+        let removed = self.remove(person.to_owned()).await;
+        self.remembered().forget(person);
+        Ok(if removed? { Forgotten::Now } else { Forgotten::NothingKnown })
+    }
+
+    /// Whether there was one.
+    async fn remove(&self, person: String) -> Result<bool, Error> {
+        let Some(file) = self.shared.file.clone() else {
+            let remove = self
+                .shared
+                .database
+                .write(person, |person, tx: &mut Tx<'_>| Box::pin(store::remove(tx, person)));
+            return remove.await;
+        };
+        // It waits for locks and for the disk, which a core that answers others does not.
+        let erased = spawn_blocking(move || erase(&file, store::DELETE, &person)).await;
+        let ended = |_| Error::environment("it is not known whether the key was erased: ask again");
+        Ok(erased.map_err(ended)?? > 0)
     }
 
     fn drawn(&self, person: &str) -> Kept {

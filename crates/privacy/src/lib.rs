@@ -26,6 +26,7 @@ mod sealed;
 pub mod sealing;
 mod store;
 
+pub use fields::is_person_id;
 pub use keyring::{Forgotten, Keyring};
 pub use rule::{Rule, RuleEntry};
 pub use sealed::FORGOTTEN;

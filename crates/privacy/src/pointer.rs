@@ -59,6 +59,9 @@ impl Pointer {
                 "must be a JSON Pointer into the data, such as `/name`. pointer=`{text}`"
             ));
         };
+        if steps.split('~').skip(1).any(|it| !it.starts_with(['0', '1'])) {
+            return Err(format!("has a `~` that is neither `~0` nor `~1`. pointer=`{text}`"));
+        }
         let steps: Vec<Step> = steps.split('/').map(Step::parse).collect();
         if steps.len() > STEPS_MAX {
             return Err(format!("has at most {STEPS_MAX} steps. steps=`{}`", steps.len()));
@@ -69,6 +72,11 @@ impl Pointer {
     /// The one that leads to a member by these names.
     pub(crate) fn of_names(names: &[String]) -> Pointer {
         Pointer { steps: names.iter().cloned().map(Step::Named).collect() }
+    }
+
+    /// Whether it may lead into an array: its first step is `*`.
+    pub(crate) fn is_of_arrays(&self) -> bool {
+        self.steps.first() == Some(&Step::Every)
     }
 
     /// Whether it names one value at most.

@@ -14,11 +14,15 @@ use tokio::task::yield_now;
 
 use crate::fields::{self, Looked, Personal, Replaced};
 use crate::keyring::Keyring;
+use crate::pointer::Pointer;
 use crate::rule::Rule;
 use crate::sealed::{self, Purpose};
 
 /// Bytes of data that are sealed in one go at most, but for the last event's: a core has others to answer.
 const SLICE_BYTES: usize = 64 * 1024;
+
+/// Personal values of one event at most.
+pub const VALUES_MAX: usize = 1000;
 
 /// What seals and tells; clones share it.
 #[derive(Clone)]
@@ -100,15 +104,17 @@ impl Sealing {
         }
         let people = found.iter().flatten().map(|it| it.person.as_str()).collect::<BTreeSet<_>>();
         let keys = self.keyring.keys(&people).await.map_err(Refused::Keys)?;
-        let mut done = 0;
-        for (event, personal) in events.iter_mut().zip(&found) {
-            event.data = data(sealed_data(topic, event, personal, &keys));
-            done += event.data.get().len();
+        let (mut done, mut sealed) = (0, Vec::with_capacity(events.len()));
+        for (event, personal) in events.iter().zip(&found) {
+            let text = sealed_data(topic, event, personal, &keys).map_err(Refused::Keys)?;
+            done += text.len();
+            sealed.push(data(text));
             if done >= SLICE_BYTES {
                 done = 0;
                 yield_now().await;
             }
         }
+        events.iter_mut().zip(sealed).for_each(|(event, data)| event.data = data);
         Ok(())
     }
 
@@ -118,8 +124,8 @@ impl Sealing {
     /// [`Error::Environment`]: the keys cannot be read now.
     pub async fn opened(&self, topic: &Topic, event: &Event) -> Result<Option<Event>, Error> {
         let Some(rules) = self.rules(topic).filter(|_| event.is_json()) else { return Ok(None) };
-        // Of what was stored before there were rules it may not be known whose it is, and nothing in it is sealed.
-        let Ok(personal) = fields::personal(rules, looked(event)) else { return Ok(None) };
+        // Of what was stored before there was a rule it may not be known whose it is by that one, and by others it is.
+        let personal = fields::known(rules, looked(event));
         let text = event.data.get();
         let (mut replaced, mut keys) = (Vec::new(), HashMap::new());
         for one in personal.iter().filter(|it| sealed::is_marked(&text[it.range.clone()])) {
@@ -156,18 +162,21 @@ impl Wrong {
 
 /// The personal values of an event that are to be sealed.
 fn personal(rules: &[Rule], event: &Event, already: Already) -> Result<Vec<Personal>, Wrong> {
+    if payload(event) == Payload::Nothing {
+        return Ok(Vec::new());
+    }
+    if let Some(says) = unlooked(rules, event) {
+        return Err(Wrong { field: "data".to_owned(), says: says.to_owned() });
+    }
     if !event.is_json() {
-        let is_any = rules.iter().any(|rule| rule.is_of(&event.kind));
-        let says = "must be JSON: fields of it are personal, and sealed";
-        return match payload(event) {
-            Payload::Base64 if is_any => {
-                Err(Wrong { field: "data".to_owned(), says: says.to_owned() })
-            }
-            _ => Ok(Vec::new()),
-        };
+        return Ok(Vec::new());
     }
     let found = fields::personal(rules, looked(event));
     let mut found = found.map_err(|fields::Wrong { field, says }| Wrong { field, says })?;
+    if let Some(past) = found.get(VALUES_MAX) {
+        let says = format!("is one personal value more than an event has: {VALUES_MAX}");
+        return Err(Wrong { field: format!("data{}", past.pointer), says });
+    }
     let is_marked = |it: &Personal| sealed::is_marked(&event.data.get()[it.range.clone()]);
     match already {
         Already::Kept => found.retain(|it| !is_marked(it)),
@@ -182,19 +191,39 @@ fn personal(rules: &[Rule], event: &Event, already: Already) -> Result<Vec<Perso
     Ok(found)
 }
 
+/// Why rules that are there for this type cannot find their fields in its data, if they cannot: what has none would be
+/// stored as it is.
+fn unlooked(rules: &[Rule], event: &Event) -> Option<&'static str> {
+    let mut rules = rules.iter().filter(|rule| rule.is_of(&event.kind)).peekable();
+    rules.peek()?;
+    if !event.is_json() {
+        return Some("must be JSON: fields of it are personal, and sealed");
+    }
+    let fits = match event.data.get().as_bytes().first() {
+        Some(b'{' | b'n') => true,
+        Some(b'[') => rules.all(|rule| rule.fields.iter().any(Pointer::is_of_arrays)),
+        _ => false,
+    };
+    (!fits).then_some(
+        "must be a JSON object, or an array where a rule's fields begin with `/*`: fields of it are personal, and sealed",
+    )
+}
+
 fn sealed_data(
     topic: &Topic,
     event: &Event,
     personal: &[Personal],
     keys: &HashMap<String, SealingKey>,
-) -> String {
+) -> Result<String, Error> {
     let text = event.data.get();
     let replaced = personal.iter().map(|one| {
-        let value = &text[one.range.clone()];
-        let value = sealed::seal(&keys[&one.person], &purpose(topic, event, one), value);
-        Replaced { range: one.range.clone(), value }
+        let key = keys.get(&one.person);
+        let key = key.ok_or_else(|| Error::environment("a person's key went away meanwhile"))?;
+        let value = sealed::seal(key, &purpose(topic, event, one), &text[one.range.clone()]);
+        Ok(Replaced { range: one.range.clone(), value })
     });
-    fields::with(text, &replaced.collect::<Vec<_>>())
+    let replaced = replaced.collect::<Result<Vec<_>, Error>>()?;
+    Ok(fields::with(text, &replaced))
 }
 
 fn purpose<'p>(topic: &'p Topic, event: &'p Event, one: &'p Personal) -> Purpose<'p> {

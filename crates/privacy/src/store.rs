@@ -34,19 +34,25 @@ pub(crate) async fn keep(tx: &mut Tx<'_>, drawn: &[Kept], limit: u64) -> Result<
     if made + drawn.len() as u64 > limit {
         return Err(Error::Limit { field: "people", value: made + drawn.len() as u64, limit });
     }
+    // Whoever else inserted it at once is waited for, and what that one committed is returned; who deletes it waits for this.
     let insert = "INSERT INTO person_key (person, key, since) VALUES (?1, ?2, ?3)
-        ON CONFLICT (person) DO NOTHING";
+        ON CONFLICT (person) DO UPDATE SET person = excluded.person RETURNING key";
     let now = tx.now().as_second();
     let mut all = Vec::with_capacity(drawn.len());
     for Kept { person, key } in drawn {
         let row: [&dyn Bind; 3] = [person, &key.as_slice(), &now];
-        tx.execute(insert, &row).await?;
-        // Whoever else inserted it at once was waited for, and what that one committed is read.
-        if let Some(key) = find(tx, person).await? {
-            all.push(Kept { person: person.clone(), key });
-        }
+        let key = tx.one(insert, &row, |row: &Row<'_>| row.get(0)).await?;
+        all.push(Kept { person: person.clone(), key });
     }
     Ok(all)
+}
+
+/// Has whatever this file's writer moves or frees be overwritten from here on.
+///
+/// A table's pages are copied as it grows, and a copy that is left behind would keep the bytes of a key that is erased later.
+pub(crate) async fn overwrite_what_is_freed(tx: &mut Tx<'_>) -> Result<(), Error> {
+    let is_on: i64 = tx.one("PRAGMA secure_delete = ON", &[], |row| row.get(0)).await?;
+    if is_on == 1 { Ok(()) } else { Err(Error::environment("what is freed is not overwritten")) }
 }
 
 /// Removes a person's key; whether there was one.

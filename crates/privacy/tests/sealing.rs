@@ -10,7 +10,7 @@ use events::{Clock, Event, Topic};
 use jiff::Timestamp;
 use mistakes::Mistakes;
 use serde_json::{Value, json};
-use yeoul_privacy::sealing::Already;
+use yeoul_privacy::sealing::{Already, VALUES_MAX};
 use yeoul_privacy::{Forgotten, Keyring, Refused, Rule, RuleEntry, Sealing};
 
 const DATA: &str = r#"{"who":"p1","name":"Hong Gildong","at":{"street":"Main 1"},"won":1.50}"#;
@@ -101,6 +101,82 @@ async fn a_key_outlives_its_process_and_no_byte_of_it_what_it_is_thrown_away_by(
     next.keyring().forget("p1").await.expect("done");
     assert!(!is_there(), "the key's bytes are on the disk");
     assert!(told(&next, &stored).await.expect("opened").contains("(forgotten)"));
+}
+
+/// Enough for the table's pages to be copied, split and joined many times.
+const MANY: usize = 1000;
+
+#[tokio::test]
+async fn no_byte_of_a_key_among_many_outlives_its_person() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let sealing = sealing(keyring(folder.path()).await, rules());
+    let mut events: Vec<Event> = (0..MANY)
+        .map(|at| event(&at.to_string(), &format!(r#"{{"who":"p{at}","name":"x"}}"#)))
+        .collect();
+    for few in events.chunks_mut(50) {
+        sealing.seal(&topic(), few, Already::Refused).await.expect("sealed");
+    }
+    let keys = sealing.keyring();
+    // Those that were first are where the table was small; the rest from everywhere in it, in no order of it.
+    for at in (0..100).chain((100..MANY).map(|at| 100 + (at * 7) % (MANY - 100)).step_by(9)) {
+        let person = format!("p{at}");
+        let key = keys.find(&person).await.expect("read").expect("a key");
+        assert_eq!(keys.forget(&person).await.expect("done"), Forgotten::Now);
+        let files = std::fs::read_dir(folder.path()).expect("a folder");
+        for file in files.map(|file| file.expect("a file").path()) {
+            let bytes = std::fs::read(&file).expect("bytes");
+            let is_there = bytes.windows(32).any(|part| part == key.bytes());
+            assert!(!is_there, "the key of {person} is in {}", file.display());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_rule_of_which_it_is_not_known_whose_it_is_hides_nothing_of_another_rule() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let one = json!([{"person": "/who", "fields": ["/name"]}]);
+    let stored = sealed(&sealing(keyring(folder.path()).await, one), "1", DATA).await;
+    let two =
+        json!([{"person": "/nobody", "fields": ["/at"]}, {"person": "/who", "fields": ["/name"]}]);
+    let later = sealing(keyring(folder.path()).await, two);
+    assert_eq!(told(&later, &stored).await.as_deref(), Some(DATA));
+}
+
+#[tokio::test]
+async fn data_that_no_rule_can_look_into_are_refused_and_what_says_nothing_is_not() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let keys = keyring(folder.path()).await;
+    let sealing = |rules| self::sealing(keys.clone(), rules);
+    let of_objects = sealing(rules());
+    for data in [r#""Hong Gildong""#, r#"[{"who":"p1","name":"Hong"}]"#, "3", "true"] {
+        let mut events = [event("1", data)];
+        match of_objects.seal(&topic(), &mut events, Already::Refused).await {
+            Err(Refused::Event { at: 0, field, .. }) => assert_eq!(field, "data"),
+            other => panic!("{data}: {other:?}"),
+        }
+    }
+    sealed(&of_objects, "1", "null").await;
+    let of_arrays = sealing(json!([{"fields": ["/*/name"]}]));
+    let stored = sealed(&of_arrays, "1", r#"[{"name":"Hong"}]"#).await;
+    assert!(!stored.data.get().contains("Hong"));
+    let of_others = sealing(json!([{"fields": ["/name"], "types": ["Cancelled"]}]));
+    sealed(&of_others, "1", r#""of a type without rules""#).await;
+}
+
+#[tokio::test]
+async fn an_event_has_as_many_personal_values_as_may_be_and_one_more_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let sealing = sealing(keyring(folder.path()).await, json!([{"fields": ["/of/*"]}]));
+    let data = |count| json!({ "of": vec![1; count] }).to_string();
+    sealed(&sealing, "1", &data(VALUES_MAX)).await;
+    let mut events = [event("1", &data(VALUES_MAX + 1))];
+    match sealing.seal(&topic(), &mut events, Already::Refused).await {
+        Err(Refused::Event { field, says, .. }) => {
+            assert_eq!(field, "data/of/1000");
+            assert!(says.ends_with("1000"), "{says}");
+        }
+        other => panic!("{other:?}"),
+    }
 }
 
 #[tokio::test]

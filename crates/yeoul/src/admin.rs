@@ -204,7 +204,7 @@ impl Server {
             Action::Pause => pausing::pause(&controls.subscriptions, params.get(0), request).await,
             Action::Resume => pausing::resume(&controls.subscriptions, params.get(0)).await,
             Action::Forget => {
-                people::forget(admin.promises.sealing.as_ref(), &asked(&request)?).await
+                people::forget(admin.promises.sealing.as_ref(), asked(&request)?).await
             }
             Action::Switch(switch) => self.turn(switch, params, request).await,
         }

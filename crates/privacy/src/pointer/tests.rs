@@ -31,6 +31,9 @@ fn a_text_that_is_no_pointer_is_refused_and_one_at_the_limit_is_not() {
     for (text, says) in [
         ("name", "must be a JSON Pointer"),
         ("", "must be a JSON Pointer"),
+        ("/a~2b", "has a `~` that is neither"),
+        ("/a~/b", "has a `~` that is neither"),
+        ("/~", "has a `~` that is neither"),
         (&"/a".repeat(STEPS_MAX + 1), "has at most 16 steps"),
         (&format!("/{}", "a".repeat(POINTER_BYTES_MAX)), "has at most 256 bytes"),
     ] {

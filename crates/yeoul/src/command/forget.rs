@@ -5,11 +5,12 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::ask::{self, Process};
-use super::print;
+use super::{print, skip};
 use crate::exit::Failure;
 
 pub(super) fn run(person: &str, data: &Path) -> Result<(), Failure> {
-    let path = format!("/admin/people/forget?person={}", ask::segment(person));
+    let person = ask::segment(person);
+    let path = format!("/admin/people/forget?person={person}&by={}", skip::who());
     print(lines(&Process::holding(data)?.post(&path)?))
 }
 

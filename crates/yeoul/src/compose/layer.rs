@@ -269,7 +269,8 @@ impl Layer {
         // On what does not fit nothing may run: the loops would carry on from a wrong place.
         vouch::before_running(layer.data(), &layer.all(&controls), &relays).await?;
         run.extend(layer.relaying(&tables, &taking));
-        let due = |it| schedules::keep(it, takers, &layer.metrics, &layer.loops);
+        let way = schedules::Way { takers, sealing: layer.gateway.sealing().cloned() };
+        let due = |it| schedules::keep(it, way, &layer.metrics, &layer.loops);
         run.extend(layer.schedules.as_ref().map(due));
         // Events before requests: a page that is asked for first is already being caught up.
         layer.run(run);

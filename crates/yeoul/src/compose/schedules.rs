@@ -15,6 +15,8 @@ use events::schedules::{Given, Limits, Outlet, Published, Publishing, Report, Sc
 use events::store::{Host, Location};
 use events::{Error, Event, Offer, Topic};
 use gateway::Takers;
+use privacy::sealing::Already;
+use privacy::{Refused, Sealing};
 
 use super::store;
 use crate::exit::Failure;
@@ -54,12 +56,12 @@ pub(super) async fn open(
 }
 
 /// Their loop, to be run.
-pub(super) fn keep(schedules: &Schedules, takers: Takers, metrics: &Metrics, stop: &Stop) -> Loop {
+pub(super) fn keep(schedules: &Schedules, way: Way, metrics: &Metrics, stop: &Stop) -> Loop {
     let says = "How much later than they were due events were published";
     let late = metrics.seconds("yeoul_schedule_late_seconds", says, &[]);
     let late = Box::new(move |by: Duration| late.observe(by.as_secs_f64()));
     meter(schedules, metrics);
-    let (schedules, stop, road) = (schedules.clone(), stop.clone(), Road { takers, late });
+    let (schedules, stop, road) = (schedules.clone(), stop.clone(), Road { way, late });
     Box::pin(async move { schedules.run(&road, async move { stop.stopped().await }).await })
 }
 
@@ -80,17 +82,35 @@ fn meter(schedules: &Schedules, metrics: &Metrics) {
     });
 }
 
+/// What is published from outside is sealed, and given to these.
+pub(super) struct Way {
+    pub(super) takers: Takers,
+    pub(super) sealing: Option<Sealing>,
+}
+
+impl Way {
+    /// Seals what is personal, and was put before it was said to be; what was sealed as it was put stays so.
+    async fn seal(&self, topic: &Topic, events: &mut [Event]) -> Result<(), Error> {
+        let Some(sealing) = &self.sealing else { return Ok(()) };
+        sealing.seal(topic, events, Already::Kept).await.map_err(|refused| match refused {
+            Refused::Event { field, says, .. } => Error::Decode { what: format!("{field} {says}") },
+            Refused::Keys(error) => error,
+        })
+    }
+}
+
 /// The road of what is published from outside.
 struct Road {
-    takers: Takers,
+    way: Way,
     late: Box<dyn Fn(Duration) + Send + Sync>,
 }
 
 impl Outlet for Road {
-    fn publish<'a>(&'a self, topic: &'a Topic, events: Vec<Event>) -> Publishing<'a> {
+    fn publish<'a>(&'a self, topic: &'a Topic, mut events: Vec<Event>) -> Publishing<'a> {
         Box::pin(async move {
+            self.way.seal(topic, &mut events).await?;
             let offer = Offer::new(&events).map_err(|refused| refused.error)?;
-            match &self.takers {
+            match &self.way.takers {
                 Takers::Nobody => Err(Error::UnknownTopic),
                 Takers::Log(log) => log.offer(topic, offer).await.map(drop),
                 Takers::Outboxes(all) => {
