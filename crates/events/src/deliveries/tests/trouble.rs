@@ -303,10 +303,16 @@ async fn one_is_tried_by_itself_until_its_answer_stands_and_no_other_in_the_proc
     let running = first.start();
     first.asked(1).await;
     let beside = second.start();
-    for _ in 0..200 {
-        running.control.status().await.unwrap();
+    // It has asked for a permit: what it makes with it is an attempt, unless it has to wait for its turn.
+    until(async || {
+        let permits = second.mailbox.said().permits;
+        if permits > 0 { Ok(()) } else { Err("it has not begun".to_owned()) }
+    })
+    .await;
+    // Behind whatever it may have begun to write.
+    for _ in 0..20 {
+        running::change(&second.database, "UPDATE trial SET attempts = attempts").await;
         beside.control.status().await.unwrap();
-        tokio::task::yield_now().await;
     }
     assert_eq!(second.mailbox.said().asked.len(), 0, "the first one's end is not written");
     running::change(&first.database, "DROP TRIGGER away").await;
