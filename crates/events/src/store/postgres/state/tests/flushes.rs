@@ -9,6 +9,8 @@ use crate::store::postgres::server::Server;
 const MANY: usize = 8;
 /// What is said on the connection that waits for the disk for all, and not with a COMMIT.
 const FOR_ALL: &str = "'yeoul', 'all'";
+/// Rounds in which nobody may wait for others.
+const AGAIN_MAX: usize = 100;
 /// Kills in a row that may come later than the server's own writing, which is 10 s.
 const LATE_MAX: usize = 5;
 
@@ -46,7 +48,7 @@ async fn together(database: &Database, place: &TestSchema, before: &str, connect
         if place.execute(stand).parse::<u32>().unwrap() >= connections {
             return;
         }
-        assert!(round < 100, "nobody waits for others");
+        assert!(round < AGAIN_MAX, "nobody waits for others");
     }
 }
 
@@ -90,8 +92,9 @@ async fn who_waited_by_a_connection_that_is_lost_finds_out_what_stands() {
     let database = open(&proxy.place).await;
     for (round, next) in [Next::CutBehind, Next::CutBefore, Next::CutBehind].into_iter().enumerate()
     {
-        // Where all came one by one, each had its record with its COMMIT, and nobody waited for another's.
-        for again in 0..LATE_MAX {
+        // Each has its record with its COMMIT, and nobody waits for another's, until the connection that was cut before
+        // is followed by one that stands.
+        for again in 0..AGAIN_MAX {
             let round = format!("{round}-{again}");
             together(&database, &place, &round, 1).await;
             proxy.next_at(next, FOR_ALL);
@@ -102,7 +105,7 @@ async fn who_waited_by_a_connection_that_is_lost_finds_out_what_stands() {
             if proxy.has_met() {
                 break;
             }
-            assert!(again + 1 < LATE_MAX, "nobody waits for another's record");
+            assert!(again + 1 < AGAIN_MAX, "nobody waits for another's record");
         }
     }
 }
