@@ -104,7 +104,12 @@ impl Served {
         while all.len() < count {
             let lent = ask("pull", &json!({"limit": 100, "wait_s": 5}));
             all.extend(list(&lent));
-            ask(how, &json!({"lease": lent.must("yeoul-lease")}));
+            let mut said = json!({"lease": lent.must("yeoul-lease")});
+            if how == "nack" && name == "told" {
+                // Whoever is told may repeat it: his words are kept nowhere.
+                said["reason"] = json!(format!("no letter reaches {NAME}"));
+            }
+            ask(how, &said);
         }
         all
     }
@@ -193,6 +198,7 @@ fn what_is_personal_is_in_no_file_by_whichever_door_it_came_and_forgotten_it_is_
     });
     let id = dead["id"].as_str().expect("an id");
     let shown = run(&["dead", "show", id, "--data", &served.data]).expect(0).stdout;
+    assert!(shown.contains("why is not kept"), "{shown}");
     assert!(!shown.contains(NAME) && shown.contains("yeoul-sealed:"), "{shown}");
     let mut data = stored[0]["data"].clone();
     data["name"] = json!(REDRIVEN);
@@ -213,9 +219,14 @@ fn what_is_personal_is_in_no_file_by_whichever_door_it_came_and_forgotten_it_is_
     for place in [folder.path(), &without, &with] {
         assert_eq!(found(place, "views"), [""; 0]);
     }
+    // What a view shows is in its rows as it was told, and a backup has those rows.
+    for place in [&folder.data(), &without, &with] {
+        assert!(!found(&place.join("views"), "").is_empty(), "{}", place.display());
+    }
 
     let said = served.forget("p1");
-    assert!(said.starts_with("p1 is forgotten") && said.contains("rows of views"), "{said}");
+    assert!(said.starts_with("p1 is forgotten"), "{said}");
+    assert!(said.contains("rows of views that were made of it, here and in backups"), "{said}");
     assert!(served.forget("p1").starts_with("there is no key of p1"));
     run(&["dead", "redrive", "--all", "--data", &served.data]).expect(0);
     let again = served.lent("told", 3, "ack");
@@ -234,6 +245,22 @@ fn what_is_personal_is_in_no_file_by_whichever_door_it_came_and_forgotten_it_is_
     eventually("the page is made anew", || (served.page("p1") == "(forgotten)").then_some(()));
     served.end();
     assert_eq!(found(folder.path(), ""), [""; 0]);
+}
+
+#[test]
+fn what_was_scheduled_before_it_was_said_to_be_personal_is_sealed_as_it_is_published() {
+    let folder = Folder::new();
+    let plain = "events:\n  topics:\n    paid: { publish: TILL }\n  schedules: {}\n";
+    let served = Served::with(&folder, plain);
+    let later = json!({"in": "6s", "topic": "paid", "type": "Paid", "subject": "bill-1",
+        "data": paid("1", NAME)["data"]});
+    let url = format!("{}/schedules/a", served.inner);
+    Call::new("PUT", url).json(&later).send().expect(201);
+    served.end();
+    let sealing = plain.replace("TILL }", "TILL, pii: [{ person: /who, fields: [/name] }] }");
+    let served = Served::with(&folder, &sealing);
+    let stored = eventually("it comes", || Some(served.stored()).filter(|it| it.len() == 1));
+    assert!(names(&stored)[0].starts_with("yeoul-sealed:1:t:"), "{stored:?}");
 }
 
 #[test]
@@ -279,11 +306,23 @@ fn an_event_of_nobody_is_refused_with_its_field_and_so_is_one_that_looks_sealed(
         refused["errors"],
         json!([{"field": "data", "reason": "must be JSON: fields of it are personal, and sealed"}])
     );
+    for (kind, body) in
+        [("text/plain", NAME), ("application/json", "\"Hong\""), ("application/json", "[{}]")]
+    {
+        let call = Call::new("POST", format!("{}/events/paid", served.inner));
+        let call = call.header("ce-specversion", "1.0").header("ce-id", "1");
+        let call = call.header("ce-source", "/t").header("ce-type", "Paid");
+        let refused = call.content(kind, body).send().problem(400);
+        assert_eq!(refused["errors"][0]["field"], "data", "{kind} {body}");
+    }
     assert_eq!(served.stored(), [Value::Null; 0]);
     let forget = |query: &str| {
         Call::new("POST", format!("{}/admin/people/forget{query}", served.admin)).send()
     };
     forget("").problem(400);
+    for wrong in ["?person=", "?person=a%00", "?person=p1&persn=p2"] {
+        forget(wrong).problem(400);
+    }
     assert_eq!(forget("?person=p1").expect(200).value()["known"], false, "nothing of it is there");
 }
 
