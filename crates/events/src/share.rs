@@ -101,10 +101,12 @@ impl ShareName {
         ShareName(None)
     }
 
-    /// Of the events that have this one.
+    /// Of the events that have this one. Control characters of it are one like another: not every engine keeps a text with a NUL,
+    /// and a parked row has the name beside it.
     pub fn of(value: &str) -> ShareName {
         let end = value.floor_char_boundary(SHARE_BYTES_MAX);
-        ShareName((!value.is_empty()).then(|| value[..end].into()))
+        let shown = value[..end].replace(char::is_control, "?");
+        ShareName((!shown.is_empty()).then(|| shown.into()))
     }
 
     /// The value, where there is one.

@@ -75,3 +75,12 @@ fn what_is_no_name_and_no_path_is_refused_and_so_is_what_each_event_has_of_its_o
     assert!(parse(&"a".repeat(EXTENSION_NAME_CHARS_MAX)).is_ok());
     assert!(parse(&"a".repeat(EXTENSION_NAME_CHARS_MAX + 1)).is_err());
 }
+
+#[test]
+fn a_control_character_is_no_part_of_a_name_and_one_is_like_another() {
+    let by: ShareBy = "tenant".parse().expect("an attribute");
+    let of = |json: &str| by.of(&event(&format!(r#""tenant":{json}, "data":1"#)));
+    assert_eq!(of(r#""a\u0000b""#).value(), Some("a?b"));
+    assert_eq!(of(r#""a\u0000b""#), of(r#""a\nb""#));
+    assert_ne!(of(r#""\u0000""#), ShareName::none());
+}

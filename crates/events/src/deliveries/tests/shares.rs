@@ -184,3 +184,16 @@ async fn where_shares_have_their_turns_too_a_paused_subscriber_is_asked_nothing_
 async fn where_shares_have_their_turns_too_who_lost_the_partition_parks_nothing() {
     owner_delivers(Bench::served().await.by_share("partitionkey")).await;
 }
+
+#[tokio::test]
+async fn on_a_server_too_an_event_whose_share_has_a_nul_is_parked_and_the_others_follow() {
+    let bench = Bench::served().await.by_share("type");
+    bench.mailbox.tell(|said| _ = said.failing.insert("bad".to_owned()));
+    publish(&bench, "a\0b", 1, ["bad".to_owned()].into_iter()).await;
+    publish(&bench, "c", 2, ["good".to_owned()].into_iter()).await;
+    let running = bench.start();
+    bench.mailbox.took("good", &[2]).await;
+    bench.caught_up(&running.control).await;
+    assert_eq!(bench.rows("parked").await, 1);
+    running.stop().await;
+}
